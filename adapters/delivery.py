@@ -1,0 +1,157 @@
+"""A delivery under a lease: settles once, fences by its own clock, tells when its lease is lost.
+
+Adapters build their deliveries from this and inject the four acts of their broker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Generator
+from types import TracebackType
+from typing import Any, Literal, Protocol
+
+from eventproof.adapters.errors import AlreadySettled, EventproofError, LeaseExpired
+from eventproof.schemas.event import Event
+
+Verb = Literal["ack", "nack", "reject"]
+log = logging.getLogger("eventproof.adapters")
+
+
+class Settlement(Protocol):
+    """What a broker can do with one hand-out. Each act returns once it is confirmed, or raises."""
+
+    async def ack(self) -> None: ...
+    async def nack(self, delay: float | None) -> None: ...
+    async def reject(self, reason: str) -> None: ...
+    async def extend(self) -> None: ...
+
+
+class Lost:
+    """Awaitable any number of times, by any number of tasks; a cancelled wait cancels nothing else."""
+
+    __slots__ = ("_event",)
+
+    def __init__(self) -> None:
+        self._event: asyncio.Event | None = None
+
+    def set(self) -> None:
+        if self._event is None:
+            self._event = asyncio.Event()
+        self._event.set()
+
+    def __bool__(self) -> bool:
+        return self._event is not None and self._event.is_set()
+
+    def __await__(self) -> Generator[Any, None, None]:
+        if self._event is None:
+            self._event = asyncio.Event()
+        yield from self._event.wait().__await__()
+
+
+class LeasedDelivery:
+    """`eventproof.adapters.port.Delivery` over a broker's `Settlement`.
+
+    The lease starts now and lasts `ack_timeout` seconds of `loop.time()`; the broker's own lease must
+    outlast it. `lose()` ends it early, when the broker took the event back.
+    """
+
+    __slots__ = (
+        "_ack_timeout", "_deadline", "_loop", "_settlement", "_timer", "_verb", "_settled",
+        "attempt", "event", "lost", "partition", "position",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        event: Event,
+        settlement: Settlement,
+        *,
+        attempt: int,
+        ack_timeout: float,
+        position: str | None = None,
+        partition: int | None = None,
+    ) -> None:
+        self.event = event
+        self.attempt = attempt
+        self.position = position
+        self.partition = partition
+        self.lost: Lost = Lost()
+        self._settlement = settlement
+        self._verb: Verb | None = None
+        self._settled = False
+        self._loop = asyncio.get_running_loop()
+        self._ack_timeout = ack_timeout
+        self._deadline = self._loop.time() + ack_timeout
+        self._timer = self._loop.call_at(self._deadline, self._expire)
+
+    async def ack(self) -> None:
+        if self._begin("ack"):
+            self._finish(await self._settlement.ack())
+
+    async def nack(self, *, delay: float | None = None) -> None:
+        if self._begin("nack"):
+            self._finish(await self._settlement.nack(delay))
+
+    async def reject(self, reason: str) -> None:
+        if self._begin("reject"):
+            self._finish(await self._settlement.reject(reason))
+
+    async def extend(self) -> None:
+        self._check_held()
+        if self._verb is not None:
+            raise AlreadySettled(f"extend after {self._verb}")
+        start = self._loop.time()
+        await self._settlement.extend()
+        self._deadline = start + self._ack_timeout
+
+    def lose(self) -> None:
+        """The broker took the event back: from now on every verb raises `LeaseExpired`."""
+        self._timer.cancel()
+        if not self._settled:
+            self.lost.set()
+
+    def _begin(self, verb: Verb) -> bool:
+        """Whether the verb must be carried out (False: it was, before). A settle that did not return
+        leaves `_verb` set and `_settled` not: the same verb may be tried again."""
+        if self._verb is not None and self._verb != verb:
+            raise AlreadySettled(f"{verb} after {self._verb}")
+        if self._settled:
+            return False
+        self._check_held()
+        self._verb = verb
+        return True
+
+    def _finish(self, _: None) -> None:
+        self._settled = True
+        self._timer.cancel()
+
+    def _check_held(self) -> None:
+        if self.lost or self._loop.time() >= self._deadline and not self._settled:
+            self.lose()
+            raise LeaseExpired(f"attempt {self.attempt} held longer than {self._ack_timeout:g} s")
+
+    def _expire(self) -> None:
+        if self._loop.time() < self._deadline:  # extended since
+            self._timer = self._loop.call_at(self._deadline, self._expire)
+        else:
+            self.lose()
+
+    async def __aenter__(self) -> Event:
+        return self.event
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if error is None:
+            await self.ack()
+            return True
+        if not isinstance(error, Exception):  # cancelled: stays unsettled, comes back by its lease
+            return False
+        log.warning("handler of %s %s failed, attempt %d", self.event.type, self.event.id, self.attempt, exc_info=error)
+        try:
+            await self.nack()
+        except EventproofError as refused:
+            log.warning("nack of %s %s: %s", self.event.type, self.event.id, refused)
+        return True
+
+
