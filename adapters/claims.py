@@ -16,7 +16,7 @@ class _Claim(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Closed, immutable, with a JSON form."""
 
 
-class Ordering(_Claim, frozen=True):
+class Ordering(_Claim, frozen=True, kw_only=True):
     """Which events keep their publish order, and how strictly.
 
     scope: of one partition key, or of the whole topic.
@@ -33,7 +33,7 @@ class Ordering(_Claim, frozen=True):
     agreement: Literal["none", "groups"] = "none"
 
 
-class Redelivery(_Claim, frozen=True):
+class Redelivery(_Claim, frozen=True, kw_only=True):
     """What brings an unsettled event back, and within how many seconds once it is due."""
 
     nack: bool = False
@@ -42,21 +42,21 @@ class Redelivery(_Claim, frozen=True):
     within: float = 10.0
 
 
-class Attempts(_Claim, frozen=True):
+class Attempts(_Claim, frozen=True, kw_only=True):
     """Whether the attempt count is never below, and never above, the true number of hand-outs."""
 
     never_low: bool = False
     never_high: bool = False
 
 
-class Deduplication(_Claim, frozen=True):
+class Deduplication(_Claim, frozen=True, kw_only=True):
     """Scope in which (source, id) is recognised, and for how many seconds (a topic may set its own)."""
 
     scope: Literal["none", "topic", "key"] = "none"
     window: float | None = None
 
 
-class Survives(_Claim, frozen=True):
+class Survives(_Claim, frozen=True, kw_only=True):
     """For each kind of state, the losses it survives. A kill -9 keeps the page cache: never power loss."""
 
     messages: tuple[Fault, ...] = ()
@@ -66,14 +66,14 @@ class Survives(_Claim, frozen=True):
     dedup: tuple[Fault, ...] = ()
 
 
-class Flow(_Claim, frozen=True):
+class Flow(_Claim, frozen=True, kw_only=True):
     """Bounds that hold: `max_in_flight` of the policy, and the largest encoded event in bytes."""
 
     max_in_flight: bool = False
     max_payload: int | None = None
 
 
-class Claims(_Claim, frozen=True):
+class Claims(_Claim, frozen=True, kw_only=True):
     """The claims of one adapter in one configuration; the default claims nothing."""
 
     loss: Literal["may", "never"] = "may"

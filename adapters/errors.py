@@ -57,3 +57,7 @@ class LeaseExpired(Rejected):
 
 class SessionLost(EventproofError):
     """The subscription's session ended at the broker; its unsettled deliveries will be redelivered."""
+
+
+class Unreachable(EventproofError):
+    """No broker answers at the address, or it refuses the connection."""

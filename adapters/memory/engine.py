@@ -1,0 +1,355 @@
+"""The memory broker's behaviour: a state machine of small synchronous steps.
+
+It is the reference semantics of the protocol. Each step that a broker can get wrong is a method of
+its own, so that a broken broker is this engine with one method overridden.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from zlib import crc32
+
+from eventproof.adapters.clock import now
+from eventproof.adapters.delivery import LeasedDelivery
+from eventproof.adapters.errors import LeaseExpired, Rejected
+from eventproof.adapters.memory.state import Copy, Group, Options, Session, Slot, SlotQueue, Topic
+from eventproof.adapters.policy import Policy
+from eventproof.adapters.port import Receipt
+from eventproof.schemas.deadletter import to_dead_letter
+from eventproof.schemas.event import Event
+from eventproof.schemas.structured import encode
+
+
+class Engine:
+    """One broker. Its clock is that of the running event loop."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.topics: dict[str, Topic] = {}
+
+    def time(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def now(self) -> datetime:
+        return now()
+
+    # topics
+
+    def provision(self, name: str, *, partitions: int, window: float | None) -> None:
+        """Create a topic. Raises Rejected (`conflict`) if it exists with another configuration."""
+        wanted = (partitions, self.options.window if window is None else window)
+        topic = self.topics.setdefault(name, Topic(name, *wanted))
+        if (topic.partitions, topic.window) != wanted:
+            raise Rejected("conflict", f"topic {name} exists with another configuration")
+
+    def topic(self, name: str) -> Topic:
+        """The topic, made on first use."""
+        if name not in self.topics:
+            self.provision(name, partitions=self.options.partitions, window=None)
+        return self.topics[name]
+
+    # publish
+
+    def publish(self, topic: Topic, event: Event) -> Receipt:
+        """Refuse, recognise or store one event."""
+        self.check(event)
+        original = self.recognise(topic, event)
+        if original is not None:
+            return Receipt(original.position, original.partition, duplicate=True)
+        copy = self.store(topic, event)
+        return Receipt(copy.position, copy.partition, duplicate=False)
+
+    def check(self, event: Event) -> None:
+        size = len(encode(event))
+        if size > self.options.max_payload:
+            raise Rejected("too-large", f"{size} bytes encoded, the limit is {self.options.max_payload}")
+
+    def recognise(self, topic: Topic, event: Event) -> Copy | None:
+        """The stored copy of the same (source, id) inside the window, which a duplicate does not renew."""
+        if self.options.dedup != "publish":
+            return None
+        stored = topic.seen.get(event.identity)
+        return stored[1] if stored and self.time() - stored[0] < topic.window else None
+
+    def store(self, topic: Topic, event: Event) -> Copy:
+        partition = self.partition(topic, event)
+        offset = len(topic.log)
+        copy = Copy(event, offset, partition, str(offset))
+        topic.log.append(copy)
+        topic.seen[event.identity] = (self.time(), copy)
+        for group in topic.groups.values():
+            self.admit(group)
+        return copy
+
+    def partition(self, topic: Topic, event: Event) -> int:
+        return crc32((event.key or event.identity).encode()) % topic.partitions
+
+    # groups
+
+    def join(self, topic: Topic, name: str, policy: Policy) -> Session:
+        """A new session of the group, which is made if it is new."""
+        group = topic.groups.get(name)
+        if group is None:
+            group = topic.groups[name] = Group(name, topic, policy, self.start(topic, policy))
+            self.admit(group)
+        self.check_policy(group, policy)
+        return Session(group)
+
+    def check_policy(self, group: Group, policy: Policy) -> None:
+        if group.policy != policy:
+            raise Rejected("conflict", f"group {group.name} exists with another policy")
+
+    def start(self, topic: Topic, policy: Policy) -> int:
+        return 0 if policy.start == "earliest" else len(topic.log)
+
+    def admit(self, group: Group) -> None:
+        """Take what the log has gained into the group's lanes."""
+        log = group.topic.log
+        while group.cursor < len(log):
+            copy = log[group.cursor]
+            group.cursor += 1
+            if self.wants(group, copy):
+                self.enqueue(group, copy)
+
+    def wants(self, group: Group, copy: Copy) -> bool:
+        return group.policy.wants(copy.event.type)
+
+    def enqueue(self, group: Group, copy: Copy) -> None:
+        name = self.lane(copy)
+        lane = group.lanes.get(name)
+        if lane is None:
+            lane = group.lanes[name] = SlotQueue(name)
+        lane.slots.append(Slot(copy, lane))
+        if len(lane.slots) == 1:
+            self.make_ready(group, lane)
+
+    def lane(self, copy: Copy) -> object:
+        """What must be settled in order; an event without a key has no order."""
+        kind = self.options.lane
+        if kind == "partition":
+            return copy.partition
+        if kind == "topic":
+            return None
+        return (copy.event.key or copy.offset) if kind == "key" else copy.offset
+
+    def make_ready(self, group: Group, lane: SlotQueue) -> None:
+        group.ready.append(lane)
+        self.wake(group)
+
+    def wake(self, group: Group) -> None:
+        """Let the session that has waited longest, of those with room, look again."""
+        free = (waiter for waiter, session in group.waiting.items() if self.has_room(session) and not waiter.done())
+        waiter = next(free, None)
+        if waiter is not None:
+            del group.waiting[waiter]
+            waiter.set_result(None)
+
+    # hand-out
+
+    def take(self, session: Session) -> LeasedDelivery | None:
+        """The next event for a session, or None if there is none for it now."""
+        group = session.group
+        while group.ready and self.has_room(session):
+            slot = self.choose(group)
+            if not self.dispose_of(group, slot):
+                return self.hand_out(session, slot)
+        return None
+
+    def has_room(self, session: Session) -> bool:
+        return session.open and len(session.held) < session.group.policy.max_in_flight
+
+    def choose(self, group: Group) -> Slot:
+        return group.ready.popleft().slots[0]
+
+    def dispose_of(self, group: Group, slot: Slot) -> bool:
+        """Whether the event needs no hand-out: it expired, or was settled before under the same id."""
+        event = slot.copy.event
+        if self.expired(event):
+            self.bury(group, slot, "expired", "")
+        elif not self.consumed(group, event):
+            return False
+        self.finish(group, slot)
+        return True
+
+    def expired(self, event: Event) -> bool:
+        expiry = event.extensions.get("expirytime")
+        return expiry is not None and datetime.fromisoformat(str(expiry).replace("Z", "+00:00")) <= self.now()
+
+    def consumed(self, group: Group, event: Event) -> bool:
+        settled = group.settled.get(event.identity) if self.options.dedup == "consume" else None
+        return settled is not None and self.time() - settled < group.topic.window
+
+    def hand_out(self, session: Session, slot: Slot) -> LeasedDelivery:
+        group = session.group
+        slot.attempt += 1
+        group.tokens += 1
+        slot.token, slot.session = group.tokens, session
+        session.held.add(slot)
+        settled = self.options.delivery == "at-most-once"
+        delivery = LeasedDelivery(
+            self.render(group, slot),
+            Settled() if settled else HandOut(self, group, slot, slot.token),
+            attempt=self.attempt(group, slot),
+            ack_timeout=group.policy.ack_timeout,
+            position=slot.copy.position,
+            partition=slot.copy.partition,
+        )
+        slot.delivery = delivery
+        if settled:
+            self.finish(group, slot)
+        else:
+            self.lease(group, slot)
+        return delivery
+
+    def render(self, group: Group, slot: Slot) -> Event:  # noqa: ARG002 - a step that brokers get wrong
+        return slot.copy.event
+
+    def attempt(self, group: Group, slot: Slot) -> int:  # noqa: ARG002 - a step that brokers get wrong
+        return slot.attempt
+
+    def lease(self, group: Group, slot: Slot) -> None:
+        """Start or renew the lease: the event comes back when it ends."""
+        if slot.timer is not None:
+            slot.timer.cancel()
+        loop = asyncio.get_running_loop()
+        slot.timer = loop.call_later(group.policy.ack_timeout, self.lease_ended, group, slot, slot.token)
+
+    def lease_ended(self, group: Group, slot: Slot, token: int) -> None:
+        if slot.token == token:
+            self.take_back(slot, lost=True)
+            self.retry(group, slot)
+
+    # settlement
+
+    def check_token(self, slot: Slot, token: int) -> None:
+        """Fencing: only the present hand-out may settle."""
+        if slot.token != token:
+            raise LeaseExpired("the event was taken back")
+
+    def ack(self, group: Group, slot: Slot, token: int) -> None:
+        self.check_token(slot, token)
+        self.finish(group, slot)
+
+    def nack(self, group: Group, slot: Slot, token: int, delay: float | None) -> None:
+        self.check_token(slot, token)
+        self.take_back(slot)
+        if self.exhausted(group, slot):
+            self.retry(group, slot)
+        else:
+            self.wait(group, slot, group.policy.delay_after(slot.attempt) if delay is None else delay)
+
+    def reject(self, group: Group, slot: Slot, token: int, reason: str) -> None:
+        if group.policy.dead_letter is None:
+            raise Rejected("no-dead-letter", f"the policy of group {group.name} names no dead-letter topic")
+        self.check_token(slot, token)
+        self.bury(group, slot, "rejected", reason)
+        self.finish(group, slot)
+
+    def extend(self, group: Group, slot: Slot, token: int) -> None:
+        self.check_token(slot, token)
+        self.lease(group, slot)
+
+    def exhausted(self, group: Group, slot: Slot) -> bool:
+        return group.policy.max_attempts is not None and slot.attempt >= group.policy.max_attempts
+
+    def wait(self, group: Group, slot: Slot, delay: float) -> None:
+        """Hold an event back; its lane waits with it."""
+        slot.timer = asyncio.get_running_loop().call_later(delay, self.retry, group, slot)
+
+    def retry(self, group: Group, slot: Slot) -> None:
+        """The event is due again, or used up."""
+        if self.exhausted(group, slot):
+            self.bury(group, slot, "attempts", "")
+            self.finish(group, slot)
+        else:
+            self.make_ready(group, slot.lane)
+
+    def take_back(self, slot: Slot, *, lost: bool = False) -> None:
+        """End the present hand-out; lost: against the consumer's will."""
+        session, slot.session, slot.token = slot.session, None, 0
+        if slot.timer is not None:
+            slot.timer.cancel()
+            slot.timer = None
+        if lost and slot.delivery is not None:
+            slot.delivery.lose()
+        if session is not None:
+            session.held.discard(slot)
+            if session.group.ready:
+                self.wake(session.group)
+
+    def finish(self, group: Group, slot: Slot) -> None:
+        """The event is done with for this group; the lane goes on."""
+        lane = slot.lane
+        lane.slots.remove(slot)
+        if self.options.dedup == "consume":
+            group.settled[slot.copy.event.identity] = self.time()
+        self.take_back(slot)
+        if lane.slots:
+            self.make_ready(group, lane)
+        else:
+            group.lanes.pop(lane.name, None)
+
+    def bury(self, group: Group, slot: Slot, reason: str, error: str) -> None:
+        """Store the dead letter, where the policy names a topic for it."""
+        if group.policy.dead_letter is None:
+            return
+        dead = self.dead_letter(group, slot, reason, error)
+        self.store(self.topic(group.policy.dead_letter), dead)
+
+    def dead_letter(self, group: Group, slot: Slot, reason: str, error: str) -> Event:
+        return to_dead_letter(
+            slot.copy.event, reason=reason, attempts=slot.attempt, topic=group.topic.name,
+            group=group.name, error=error, now=self.now(),
+        )  # fmt: skip
+
+    def leave(self, session: Session) -> None:
+        """Return what the session has not settled; others may have it at once."""
+        session.open = False
+        for slot in sorted(session.held, key=lambda held: held.copy.offset):
+            self.take_back(slot, lost=True)
+            self.retry(session.group, slot)
+
+
+class HandOut:
+    """The four acts on one hand-out; each travels to the broker and back."""
+
+    __slots__ = ("_engine", "_group", "_slot", "_token")
+
+    def __init__(self, engine: Engine, group: Group, slot: Slot, token: int) -> None:
+        self._engine = engine
+        self._group = group
+        self._slot = slot
+        self._token = token
+
+    async def ack(self) -> None:
+        await asyncio.sleep(0)
+        self._engine.ack(self._group, self._slot, self._token)
+
+    async def nack(self, delay: float | None) -> None:
+        await asyncio.sleep(0)
+        self._engine.nack(self._group, self._slot, self._token, delay)
+
+    async def reject(self, reason: str) -> None:
+        await asyncio.sleep(0)
+        self._engine.reject(self._group, self._slot, self._token, reason)
+
+    async def extend(self) -> None:
+        await asyncio.sleep(0)
+        self._engine.extend(self._group, self._slot, self._token)
+
+
+class Settled:
+    """The acts on an event that was settled by its hand-out: there is nothing left to do."""
+
+    async def ack(self) -> None:
+        """Done already."""
+
+    async def nack(self, delay: float | None) -> None:
+        """Cannot come back."""
+
+    async def reject(self, reason: str) -> None:
+        """Cannot come back."""
+
+    async def extend(self) -> None:
+        """Needs no lease."""

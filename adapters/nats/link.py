@@ -1,0 +1,131 @@
+"""One connection to a NATS server: opened, watched, and every call on it under a deadline.
+
+Errors of the client library end here: what is not certain is `Indeterminate`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from urllib.parse import urlsplit
+
+import nats.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from eventproof.adapters.errors import Indeterminate, Rejected, Unreachable
+from eventproof.adapters.nats.options import Options
+
+log = logging.getLogger("eventproof.adapters.nats")
+RECONNECT_WAIT = 0.1
+PING_INTERVAL = 5  # a silent network is noticed after three of them
+
+
+class Link:
+    """A connected client and who wants to know of its fate.
+
+    on_reconnect: called after each reconnect; what was asked of the server before is forgotten there.
+    on_close: called when the connection is closed for good.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self.client = Client()
+        self.prefix = options.prefix
+        self.deadline = options.deadline
+        self.on_reconnect: set[Callable[[], None]] = set()
+        self.on_close: set[Callable[[], None]] = set()
+        self._connected = asyncio.Event()
+
+    async def request(
+        self, subject: str, payload: bytes = b"", *, headers: dict[str, str] | None = None, timeout: float | None = None
+    ) -> Msg:
+        """The server's answer. Raises NoAnswer if nothing serves the subject, else Indeterminate.
+
+        The request is on its way when this first suspends: calls made one after the other keep their order.
+        """
+        with translated(subject):
+            return await self.client.request(subject, payload, timeout=timeout or self.deadline, headers=headers)
+
+    async def ready(self) -> None:
+        """Wait until connected. Raises Indeterminate after the deadline."""
+        if not self.client.is_connected:
+            with translated("waiting for the server"):
+                await asyncio.wait_for(self._connected.wait(), self.deadline)
+
+    async def close(self) -> None:
+        with translated("closing"):
+            await asyncio.wait_for(self.client.close(), self.deadline)
+
+    async def connect(self, url: str, options: Options) -> None:
+        await self.client.connect(
+            url,
+            name=options.name,
+            error_cb=_note,
+            disconnected_cb=self._disconnected,
+            reconnected_cb=self._reconnected,
+            closed_cb=self._closed,
+            connect_timeout=options.connect_timeout,  # type: ignore[arg-type] # any number of seconds
+            reconnect_time_wait=RECONNECT_WAIT,  # type: ignore[arg-type]
+            max_reconnect_attempts=-1,
+            ping_interval=PING_INTERVAL,
+        )
+        self._connected.set()
+
+    async def _disconnected(self) -> None:
+        self._connected.clear()
+
+    async def _reconnected(self) -> None:
+        self._connected.set()
+        for call in tuple(self.on_reconnect):
+            call()
+
+    async def _closed(self) -> None:
+        for call in tuple(self.on_close):
+            call()
+
+
+class NoAnswer(Indeterminate):
+    """Nothing at the server serves the subject now: no such stream or consumer, or it is not up yet."""
+
+
+@asynccontextmanager
+async def open_link(url: str, options: Options) -> AsyncIterator[Link]:
+    """A link to the server at `url`. Raises Unreachable when none answers in `connect_timeout` seconds."""
+    link = Link(options)
+    try:
+        await asyncio.wait_for(link.connect(url, options), options.connect_timeout)
+    except (nats.errors.Error, OSError, ValueError, asyncio.TimeoutError) as error:
+        reason = link.client.last_error or error
+        await link.close()
+        raise Unreachable(f"no NATS server answers at {_redacted(url)}: {reason or 'timed out'}") from error
+    except BaseException:
+        await link.close()
+        raise
+    try:
+        yield link
+    finally:
+        await link.close()
+
+
+@contextmanager
+def translated(act: str) -> Iterator[None]:
+    """Turn the client library's errors into ours."""
+    try:
+        yield
+    except nats.errors.NoRespondersError as error:
+        raise NoAnswer(f"{act}: nothing serves it") from error
+    except nats.errors.ConnectionClosedError as error:
+        raise Rejected("closed", "the connection to the NATS server is closed") from error
+    except (nats.errors.Error, asyncio.TimeoutError, OSError) as error:
+        raise Indeterminate(f"{act}: {str(error) or type(error).__name__}") from error
+
+
+async def _note(error: Exception) -> None:
+    """The client reports each lost connection and failed attempt here; it goes on by itself."""
+    log.info("nats client: %s", error or type(error).__name__)
+
+
+def _redacted(url: str) -> str:
+    return urlsplit(url).netloc.rpartition("@")[2] or url

@@ -1,0 +1,46 @@
+"""What `connect("nats://...", **options)` understands."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from eventproof.adapters.errors import EventproofError
+
+_PREFIX = re.compile(r"[A-Za-z0-9_-]{1,60}")
+
+
+class InvalidOption(EventproofError):
+    """An option that the adapter does not have, or a value that it cannot take."""
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How one connection is configured.
+
+    deadline: seconds after which a call's outcome is indeterminate.
+    connect_timeout: seconds within which a server must have answered.
+    prefix: first part of every stream and subject; letters, digits, `_`, `-`, at most 60.
+    name: label of the connection in the server's monitoring.
+    """
+
+    deadline: float = 5.0
+    connect_timeout: float = 3.0
+    prefix: str = "eventproof"
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.deadline <= 0 or self.connect_timeout <= 0:
+            raise ValueError("deadline and connect_timeout must be above 0")
+        if not _PREFIX.fullmatch(self.prefix):
+            raise ValueError(f"prefix {self.prefix!r} must be 1 to 60 of A-Z, a-z, 0-9, _ and -")
+
+
+def options(given: Mapping[str, Any]) -> Options:
+    """The options, numbers also as text. Raises InvalidOption."""
+    try:
+        return msgspec.convert(given, Options, strict=False)
+    except msgspec.ValidationError as problem:
+        raise InvalidOption(f"nats adapter: {problem}") from problem

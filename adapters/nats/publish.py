@@ -1,0 +1,65 @@
+"""Publishing: one event, one request, one confirmation."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from eventproof.adapters.errors import Indeterminate, Rejected
+from eventproof.adapters.nats import api, naming
+from eventproof.adapters.nats.api import PubAck
+from eventproof.adapters.nats.link import Link, NoAnswer
+from eventproof.adapters.port import Receipt
+from eventproof.schemas import structured
+from eventproof.schemas.event import Event
+
+HEADROOM: Final = 8192  # bytes kept free for headers, and for what a dead letter adds to an event
+MAX_ID: Final = 4096  # bytes of a message id
+
+_decode = msgspec.json.Decoder(PubAck).decode
+
+
+def max_event(link: Link) -> int:
+    """Bytes of the largest encoded event: its dead letter must fit into `max_payload` too."""
+    limit = link.client.max_payload
+    return limit - min(HEADROOM, limit // 2)
+
+
+async def publish(link: Link, topic: str, event: Event) -> Receipt:
+    """Store the event in the topic's stream, which recognises it by source and id.
+
+    Raises Rejected (`too-large`, `no-topic`, `invalid`, `full`, `closed`), Indeterminate.
+    """
+    body = structured.encode(event)
+    if len(body) > max_event(link):
+        raise Rejected("too-large", f"{len(body)} bytes encoded, the limit is {max_event(link)}")
+    # Both halves of the identity are percent-encoded, so `+` separates them as the blank did; servers trim blanks.
+    message_id = event.identity.replace(" ", "+")
+    if len(message_id) > MAX_ID:
+        raise Rejected("invalid", f"source and id take {len(message_id)} bytes encoded, at most {MAX_ID} fit")
+    ack = await store(link, topic, naming.subject(link.prefix, topic, event), body, message_id)
+    return Receipt(str(ack.seq), None, ack.duplicate)
+
+
+async def store(
+    link: Link, topic: str, subject: str, body: bytes, message_id: str, *, timeout: float | None = None
+) -> PubAck:
+    """Write one message and await the server's confirmation. Raises as `publish` does."""
+    headers = {"Nats-Msg-Id": message_id, "Content-Type": structured.CONTENT_TYPE}
+    try:
+        reply = await link.request(subject, body, headers=headers, timeout=timeout)
+    except NoAnswer:
+        await _check_topic(link, topic)
+        raise
+    ack = _decode(reply.data)
+    if ack.error is not None:
+        raise api.refusal(ack.error)
+    if not ack.seq:
+        raise Indeterminate("the answer is no confirmation of a stream")
+    return ack
+
+
+async def _check_topic(link: Link, topic: str) -> None:
+    """Nothing took the message: for want of a stream only if the server says that there is none."""
+    await api.stream_info(link, naming.stream(link.prefix, topic))

@@ -1,0 +1,59 @@
+"""From a scenario's publish step to an event, and from a delivered event back to the call."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+
+from eventproof.conformance.scenario import TYPES, Payload, Publish
+from eventproof.schemas.event import ABSENT, Event
+
+CALL = "eventproofcall"
+DEAD_LETTER = ("dlreason", "dlattempts", "dltime", "dltopic", "dlgroup", "dlerror")
+
+
+def event_of(step: Publish, payload: Payload, *, source: str, time: datetime, limit: int | None, expires: datetime | None) -> Event:
+    """The event of one publish call. limit: bytes that the broker takes, which `oversize` exceeds."""
+    extensions: dict[str, object] = {CALL: step.call}
+    if step.key:
+        extensions["partitionkey"] = f"key-{step.key}"
+    if expires is not None:
+        extensions["expirytime"] = expires
+    return Event(
+        source=source,
+        type=TYPES[step.type],
+        id=f"event-{step.event}",
+        time=time,
+        data=_data(payload, limit),
+        extensions=extensions,
+    )
+
+
+def _data(payload: Payload, limit: int | None) -> Any:
+    if payload.kind == "absent":
+        return ABSENT
+    if payload.kind == "bytes":
+        return payload.bytes
+    if payload.kind == "json":
+        return payload.json
+    return "x" * (limit or 0)
+
+
+def call_of(event: Event) -> int:
+    """The number of the publish call that made the event; 0 if it is none of ours."""
+    call = event.extensions.get(CALL)
+    return call if type(call) is int and call > 0 else 0
+
+
+def digest_of(event: Event) -> str:
+    """A digest of the data and the typed attributes, without those of a dead letter."""
+    attributes = event.get_attributes()
+    for name in DEAD_LETTER:
+        attributes.pop(name, None)
+    attributes["time"] = event.timestamp
+    kind = "absent" if event.data is ABSENT else type(event.data).__name__
+    document = msgspec.json.encode([attributes, kind, None if event.data is ABSENT else event.data], order="sorted")
+    return blake2b(document, digest_size=8).hexdigest()

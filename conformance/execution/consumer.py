@@ -1,0 +1,212 @@
+"""A consumer: one member of a group, through all its sessions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any
+
+import msgspec
+
+from eventproof.adapters.errors import Indeterminate, Rejected, SessionLost
+from eventproof.adapters.policy import Policy
+from eventproof.adapters.port import Broker, Delivery, Subscription
+from eventproof.conformance.events import call_of
+from eventproof.conformance.execution.run import Run
+from eventproof.conformance.scenario import Act, Consumer
+
+AT_ONCE = frozenset({"ack", "nack", "reject", "twice"})
+
+
+class Member:
+    """Joins, handles, leaves and joins again as planned, until it is stopped.
+
+    In the drain it finishes what is there: it nacks and rejects as planned, and acks the rest.
+    """
+
+    def __init__(self, run: Run, group: int, process: str, plan: Consumer, *, draining: bool = False) -> None:
+        self.run = run
+        self.group = group
+        self.process = process
+        self.plan = plan
+        self.draining = draining
+        self.joined = asyncio.Event()
+        self._stopping = False
+        self._waiting = False
+        self._pause: int | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._handlers: set[asyncio.Task[None]] = set()
+
+    def start(self) -> asyncio.Task[None]:
+        self._task = asyncio.ensure_future(self.run.guarded(self.process, self._work()))
+        return self._task
+
+    def stop(self) -> None:
+        """Leave once what is being handled at this moment is done."""
+        self._stopping = True
+        if self._waiting and self._task is not None:
+            self._task.cancel()
+
+    async def handled(self) -> None:
+        """Wait until no slow handler is at work."""
+        while self._handlers:
+            await asyncio.wait(self._handlers)
+
+    def abort(self) -> None:
+        """Give up whatever is still at work."""
+        for task in (*self._handlers, *((self._task,) if self._task else ())):
+            task.cancel()
+
+    async def _work(self) -> None:
+        try:
+            await self.run.invoked(self.plan.joins)
+            async with self.run.connection() as broker:
+                while not self._stopping and await self._session(broker):
+                    await asyncio.sleep((self._pause or 0) * self.run.site.tick)
+        finally:
+            self.joined.set()
+
+    async def _session(self, broker: Broker) -> bool:
+        """One session; whether another one follows."""
+        run, group = self.run, self.group
+        session, policy = run.record.session(), self._policy()
+        topic, name = run.topics[run.scenario.groups[group].topic], run.groups[group]
+        run.record(
+            "subscribe.invoke", process=self.process, session=session, topic=topic, group=name,
+            reason="conflict" if self.plan.conflicting else "",
+        )  # fmt: skip
+        try:
+            async with broker.subscribe(topic, group=name, policy=policy) as subscription:
+                run.record("subscribe.ok", session=session)
+                self.joined.set()
+                return await self._receive(subscription, session)
+        except Rejected as refusal:
+            run.record("subscribe.rejected", session=session, reason=refusal.kind, error=refusal.detail)
+        except Indeterminate as doubt:
+            run.record("subscribe.indeterminate", session=session, error=str(doubt))
+        return False
+
+    def _policy(self) -> Policy:
+        policy = self.run.policies[self.group]
+        if not self.plan.conflicting:
+            return policy
+        return msgspec.structs.replace(policy, ack_timeout=policy.ack_timeout * 2)
+
+    async def _receive(self, subscription: Subscription, session: int) -> bool:
+        record = self.run.record
+        again = False
+        try:
+            while not (self._stopping or again):
+                again = not await self._handle(await self._next(subscription, session), session)
+        except SessionLost:
+            record("session.lost", session=session)
+            return not self._stopping
+        except StopAsyncIteration:
+            record("session.ended", session=session)
+        except asyncio.CancelledError:
+            if not self._stopping:
+                raise
+        record("session.closed", session=session)
+        return again and not self._stopping
+
+    async def _next(self, subscription: Subscription, session: int) -> Delivery:
+        self.run.record("next.invoke", session=session)
+        self._waiting = True
+        try:
+            return await subscription.__anext__()
+        finally:
+            self._waiting = False
+
+    async def _handle(self, delivery: Delivery, session: int) -> bool:
+        """Do with a delivery as planned; False to leave."""
+        number, call = self._record(delivery, session)
+        act = self.run.act(self.group, call)
+        if self.draining and act.do not in AT_ONCE:
+            act = Act()
+        if act.do == "leave":
+            self._pause = act.ticks
+            return False
+        if act.do in AT_ONCE:
+            await self._at_once(delivery, number, act, call)
+        elif self.plan.sequential:
+            await self._slowly(delivery, number, act)
+        else:
+            handler = asyncio.ensure_future(self.run.guarded(self.process, self._slowly(delivery, number, act)))
+            self._handlers.add(handler)
+            handler.add_done_callback(self._handlers.discard)
+        return True
+
+    def _record(self, delivery: Delivery, session: int) -> tuple[int, int]:
+        run, event = self.run, delivery.event
+        number, call = run.record.delivery(), call_of(event)
+        run.record(
+            "deliver",
+            process=self.process, session=session, group=run.groups[self.group],
+            topic=run.topics[run.scenario.groups[self.group].topic], delivery=number, call=call,
+            event=event.identity, type=event.type, key=event.key or "", attempt=delivery.attempt,
+            partition=-1 if delivery.partition is None else delivery.partition,
+            position=delivery.position or "", digest=run.digest(event),
+        )  # fmt: skip
+        return number, call
+
+    async def _at_once(self, delivery: Delivery, number: int, act: Act, call: int) -> None:
+        if act.do == "nack":
+            await self._nack(delivery, number, act.ticks)
+        elif act.do == "reject":
+            await self._reject(delivery, number)
+        else:
+            if await self._ack(delivery, number):
+                self.run.settled(self.group, call)
+            if act.do == "twice":
+                await self._ack(delivery, number)
+                await self._nack(delivery, number, None)
+
+    async def _slowly(self, delivery: Delivery, number: int, act: Act) -> None:
+        """Work for a while. The watcher records when the lease is lost; the late ack must then be refused."""
+        watcher = asyncio.ensure_future(self._watch(delivery, number))
+        try:
+            if act.do == "abandon":
+                await watcher
+                return
+            await self._work_for(delivery, number, act)
+            await self._ack(delivery, number)
+        finally:
+            watcher.cancel()
+
+    async def _work_for(self, delivery: Delivery, number: int, act: Act) -> None:
+        left = (act.ticks or 0) * self.run.site.tick
+        step = self.run.policies[self.group].ack_timeout / 2 if act.do == "extend" else left
+        while left > 0 and not self._stopping:
+            await asyncio.sleep(min(step, left))
+            left -= step
+            if act.do == "extend" and left > 0:
+                await self._settle("extend", number, delivery.extend())
+
+    async def _watch(self, delivery: Delivery, number: int) -> None:
+        await delivery.lost
+        self.run.record("lease.lost", delivery=number)
+
+    async def _ack(self, delivery: Delivery, number: int) -> bool:
+        return await self._settle("ack", number, delivery.ack())
+
+    async def _nack(self, delivery: Delivery, number: int, ticks: int | None) -> None:
+        delay = None if ticks is None else ticks * self.run.site.tick
+        await self._settle("nack", number, delivery.nack(delay=delay), delay=-1.0 if delay is None else delay)
+
+    async def _reject(self, delivery: Delivery, number: int) -> None:
+        reason = f"refused by {self.process}"
+        await self._settle("reject", number, delivery.reject(reason), reason=reason)
+
+    async def _settle(self, verb: str, number: int, call: Awaitable[None], **fields: Any) -> bool:
+        record = self.run.record
+        record(f"{verb}.invoke", delivery=number, **fields)
+        try:
+            await call
+        except Rejected as refusal:
+            record(f"{verb}.rejected", delivery=number, reason=refusal.kind)
+        except Indeterminate as doubt:
+            record(f"{verb}.indeterminate", delivery=number, error=str(doubt))
+        else:
+            record(f"{verb}.ok", delivery=number)
+            return True
+        return False

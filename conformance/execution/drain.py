@@ -1,0 +1,166 @@
+"""Prove that nothing more arrives: fresh consumers, a probe per key, and counters that stay idle.
+
+A drain that cannot be proven leaves no `drained` record; then nothing counts as lost for lack of time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+
+from eventproof.adapters.policy import Policy
+from eventproof.adapters.port import Delivery
+from eventproof.conformance.events import DEAD_LETTER, call_of
+from eventproof.conformance.execution.consumer import Member
+from eventproof.conformance.execution.run import SLACK, Run
+from eventproof.conformance.history.recorder import NANOSECONDS
+from eventproof.conformance.scenario import TYPES, Consumer, Publish
+
+POLLS_PER_TICK = 2
+MARGIN = 1.25  # the second look comes later than the longest lease by a quarter
+READER = "reader"
+READER_LEASE = 4  # ticks
+
+
+async def drain(run: Run) -> None:
+    """Settle everything that is left, probe each key, and record the proof for each group."""
+    members = [Member(run, group, f"drain-{name}", Consumer(), draining=True) for group, name in enumerate(run.groups)]
+    tasks = [member.start() for member in members]
+    readers = [asyncio.ensure_future(run.guarded(READER, read_dead(run, topic))) for topic in run.dead_topics if topic]
+    try:
+        await asyncio.wait([asyncio.ensure_future(member.joined.wait()) for member in members], timeout=run.site.within)
+        await _probe(run)
+        await asyncio.gather(*(_prove(run, group) for group in range(len(members))))
+        await asyncio.gather(*(_prove_dead(run, topic) for topic in run.dead_topics if topic))
+        for member in members:
+            member.stop()
+        await asyncio.wait(tasks, timeout=run.site.within)
+    finally:
+        for left in (*tasks, *readers):
+            left.cancel()
+        await asyncio.gather(*tasks, *readers, return_exceptions=True)
+
+
+def probes(run: Run) -> Iterator[Publish]:
+    """One publish per topic, used key and type that some group there needs to see."""
+    scenario, call = run.scenario, max((step.call for step in run.scenario.publishes), default=0)
+    for topic in range(len(scenario.topics)):
+        keys = {step.key for step in scenario.publishes if step.topic == topic} or {0}
+        wanted = [run.policies[number] for number, group in enumerate(scenario.groups) if group.topic == topic]
+        for kind in sorted({next(n for n, name in enumerate(TYPES) if policy.wants(name)) for policy in wanted}):
+            for key in sorted(keys):
+                call += 1
+                yield Publish(call=call, topic=topic, event=call, key=key, type=kind)
+
+
+async def _probe(run: Run) -> None:
+    """Publish the probes and wait until each group settled its own, or the time for that is over."""
+    steps = list(probes(run))
+    async with run.connection() as broker:
+        confirmed = await asyncio.gather(*(run.publish(broker, "prober", step, probe=True) for step in steps))
+    awaited = {
+        (run.groups[number], step.call)
+        for step, ok in zip(steps, confirmed, strict=True)
+        for number, group in enumerate(run.scenario.groups)
+        if ok and group.topic == step.topic and run.policies[number].wants(TYPES[step.type])
+    }
+    await until(run, lambda: awaited <= run.acked, run.site.within)
+
+
+async def _prove(run: Run, group: int) -> None:
+    """Record that a group has nothing left: by the broker's counters, else by silence."""
+    name, topic = run.groups[group], run.topics[run.scenario.groups[group].topic]
+    gap = run.longest_wait(group) * MARGIN + 2 * SLACK
+    if run.site.facilities.idle is None:
+        await _silence(run, topic, name, max(gap, 2 * run.longest_wait(group)))
+    else:
+        await _idle_twice(run, topic, name, gap, run.site.within)
+
+
+async def _prove_dead(run: Run, topic: str) -> None:
+    gap = READER_LEASE * run.site.tick * MARGIN
+    if run.site.facilities.idle is None:
+        await _silence(run, topic, "", gap)
+    else:
+        await _idle_twice(run, topic, "", gap, run.site.within)
+
+
+async def _idle_twice(run: Run, topic: str, group: str, gap: float, within: float) -> None:
+    """Record the counters of two moments `gap` seconds apart, idle both times and nothing stored between."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + within
+    while loop.time() < deadline and not run.broken.is_set():
+        before = await counters(run, topic, group or READER)
+        start = loop.time()
+        await asyncio.sleep(gap if _is_idle(before) else run.site.tick / POLLS_PER_TICK)
+        if not _is_idle(before):
+            continue
+        passed = int((loop.time() - start) * NANOSECONDS)
+        after = await counters(run, topic, group or READER)
+        if _is_idle(after) and after["last"] == before["last"]:
+            again = {f"{name}_again": number for name, number in after.items()}
+            run.record("drained", topic=topic, group=group, numbers={**before, **again, "gap_ns": passed})
+            return
+
+
+async def _silence(run: Run, topic: str, group: str, quiet: float) -> None:
+    """Without counters: nothing was recorded for so long that whatever is due must have come."""
+    loop = asyncio.get_running_loop()
+    deadline, quiet = loop.time() + run.site.within, max(quiet, run.claims.redelivery.within)
+    while loop.time() < deadline + quiet and not run.broken.is_set():
+        seen, start = run.record.deliveries, loop.time()
+        await asyncio.sleep(quiet)
+        if run.record.deliveries == seen:
+            silence = int((loop.time() - start) * NANOSECONDS)
+            run.record("drained", topic=topic, group=group, numbers={"silence_ns": silence})
+            return
+
+
+async def counters(run: Run, topic: str, group: str) -> Mapping[str, int]:
+    """The broker's own counters of a group. Callers know that the target has them."""
+    assert run.site.facilities.idle is not None
+    return await run.site.facilities.idle(topic, group)
+
+
+def _is_idle(numbers: Mapping[str, int]) -> bool:
+    return numbers["pending"] == numbers["in_flight"] == 0
+
+
+async def until(run: Run, condition: Callable[[], bool], seconds: float) -> bool:
+    """Wait for what a settlement brings about; False when the time for it is over."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    while not condition():
+        run.progress.clear()
+        try:
+            await asyncio.wait_for(run.progress.wait(), deadline - loop.time())
+        except asyncio.TimeoutError:
+            return condition()
+        if run.broken.is_set():
+            return False
+    return True
+
+
+async def read_dead(run: Run, topic: str) -> None:
+    """Read a dead-letter topic to its end and on, as any consumer would; cancelled when drained."""
+    async with (
+        run.connection() as broker,
+        broker.subscribe(topic, group=READER, policy=Policy(ack_timeout=READER_LEASE * run.site.tick)) as letters,
+    ):
+        async for delivery in letters:
+            _record_dead(run, delivery)
+            await delivery.ack()
+
+
+def _record_dead(run: Run, delivery: Delivery) -> None:
+    event = delivery.event
+    letter = {name: event.extensions.get(name) for name in DEAD_LETTER}
+    attempts = letter["dlattempts"]
+    run.record(
+        "dead",
+        topic=str(letter["dltopic"] or ""), group=str(letter["dlgroup"] or ""), call=call_of(event),
+        event=event.identity, type=event.type, key=event.key or "", digest=run.digest(event),
+        reason=str(letter["dlreason"] or ""), error=str(letter["dlerror"] or ""),
+        attempt=attempts if type(attempts) is int else 0, position=delivery.position or "",
+        partition=-1 if delivery.partition is None else delivery.partition,
+    )  # fmt: skip

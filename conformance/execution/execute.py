@@ -1,0 +1,155 @@
+"""Run one scenario on a broker and return what happened: the only I/O between scenario and history."""
+
+from __future__ import annotations
+
+import asyncio
+
+from eventproof.adapters import clock
+from eventproof.conformance.execution.consumer import Member
+from eventproof.conformance.execution.drain import counters, drain
+from eventproof.conformance.execution.publisher import publish_all
+from eventproof.conformance.execution.run import SLACK, Run, Site
+from eventproof.conformance.execution.stalls import Stalls
+from eventproof.conformance.history.record import GroupInfo, Header, History, TopicInfo
+from eventproof.conformance.scenario import Scenario
+
+SETTLE_TICKS = 60  # how long the planned consumers may take for what was published; the drain does the rest
+
+
+async def execute(scenario: Scenario, site: Site, namespace: str) -> History:
+    """Everything a scenario asks for, then the proof that nothing is left, then the log."""
+    run = Run(scenario, site, namespace)
+    header = _header(run)
+    stalls = Stalls(run.record) if site.facilities.clock == "real" else None
+    try:
+        await _provision(run)
+        await run.guarded("suite", _traffic(run))
+        if not run.broken.is_set():
+            await run.guarded("suite", drain(run))
+            await _read(run)
+    finally:
+        if stalls is not None:
+            stalls.stop()
+        if site.facilities.remove is not None:
+            await site.facilities.remove(_topics(run))
+    run.record("end")
+    return run.record.history(header)
+
+
+def _header(run: Run) -> Header:
+    site = run.site
+    topics = [
+        TopicInfo(
+            name=name,
+            partitions=plan.partitions if site.facilities.provision else None,
+            window=_window(run, plan.window),
+        )
+        for name, plan in zip(run.topics, run.scenario.topics, strict=True)
+    ]
+    groups = [
+        GroupInfo(name=name, topic=run.topics[plan.topic], policy=policy)
+        for name, plan, policy in zip(run.groups, run.scenario.groups, run.policies, strict=True)
+    ]
+    return Header(
+        claims=run.claims, run=run.source, topics=topics, groups=groups, tick=site.tick, slack=SLACK,
+        within=site.within, anchor=clock.now().timestamp(),
+        versions=site.versions,
+    )  # fmt: skip
+
+
+def _window(run: Run, ticks: int | None) -> float | None:
+    """Seconds of publish deduplication: as provisioned, else as claimed."""
+    if ticks is None or run.site.facilities.provision is None:
+        return run.claims.publish_dedup.window
+    return ticks * run.site.tick
+
+
+def _topics(run: Run) -> list[str]:
+    return [*run.topics, *(topic for topic in run.dead_topics if topic)]
+
+
+async def _provision(run: Run) -> None:
+    provision = run.site.facilities.provision
+    if provision is not None:
+        plans = [(name, plan.partitions, plan.window) for name, plan in zip(run.topics, run.scenario.topics, strict=True)]
+        plans += [(name, 1, None) for name in run.dead_topics if name]
+        await asyncio.gather(
+            *(provision(name, partitions=n, window=None if w is None else w * run.site.tick) for name, n, w in plans)
+        )
+
+
+async def _traffic(run: Run) -> None:
+    """Publishers and consumers, until what was published is settled or the time for it is over."""
+    members = [
+        Member(run, group, f"{run.groups[group]}-c{number}", plan)
+        for group, settings in enumerate(run.scenario.groups)
+        for number, plan in enumerate(settings.consumers)
+    ]
+    tasks = [member.start() for member in members]
+    try:
+        await asyncio.gather(*(member.joined.wait() for member in members if not member.plan.joins))
+        await _publish(run)
+        await _positions(run)
+        await _settled(run, members)
+        for member in members:
+            member.stop()
+        await asyncio.wait(tasks, timeout=run.site.within)
+    finally:
+        for member in members:
+            member.abort()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _publish(run: Run) -> None:
+    work = [
+        asyncio.ensure_future(run.guarded(f"p{number}", publish_all(run, f"p{number}", steps)))
+        for number, steps in enumerate(run.scenario.publishers)
+    ]
+    waits = max((sum(step.after for step in steps) for steps in run.scenario.publishers), default=0)
+    if work:
+        _, late = await asyncio.wait(work, timeout=waits * run.site.tick + run.site.within)
+        for task in late:
+            task.cancel()
+    run.release_joins()
+
+
+async def _settled(run: Run, members: list[Member]) -> None:
+    """Wait until every group's counters are idle, or until it is for the drain to finish the rest."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + SETTLE_TICKS * run.site.tick
+    while not await _idle(run) and loop.time() < deadline and not run.broken.is_set():
+        await asyncio.sleep(run.site.tick)
+    left = [asyncio.ensure_future(member.handled()) for member in members]
+    await asyncio.wait(left, timeout=max(deadline - loop.time(), run.site.tick))
+    for task in left:
+        task.cancel()
+
+
+async def _idle(run: Run) -> bool:
+    """Whether nothing is pending nor in flight; without counters, whether a longest wait passed quietly."""
+    if run.site.facilities.idle is None:
+        seen = run.record.deliveries
+        await asyncio.sleep(max((run.longest_wait(g) for g in range(len(run.groups))), default=0) * 2)
+        return run.record.deliveries == seen
+    numbers = await asyncio.gather(
+        *(counters(run, run.topics[plan.topic], name) for name, plan in zip(run.groups, run.scenario.groups, strict=True))
+    )
+    return not any(number["pending"] or number["in_flight"] for number in numbers)
+
+
+async def _positions(run: Run) -> None:
+    positions = run.site.facilities.positions
+    if positions is None:
+        return
+    for name, plan in zip(run.groups, run.scenario.groups, strict=True):
+        topic = run.topics[plan.topic]
+        for partition, position in (await positions(topic, name)).items():
+            run.record("group.position", topic=topic, group=name, partition=partition, position=position)
+
+
+async def _read(run: Run) -> None:
+    """What the broker's own books say at the end."""
+    await _positions(run)
+    if run.site.facilities.read_log is not None:
+        for topic in run.topics:
+            run.record("log.read", topic=topic, entries=await run.site.facilities.read_log(topic))

@@ -1,0 +1,26 @@
+"""A publisher: goes through its steps in order, waiting for each outcome or not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from eventproof.conformance.execution.run import Run
+from eventproof.conformance.scenario import Publish
+
+
+async def publish_all(run: Run, process: str, steps: Sequence[Publish]) -> None:
+    """Carry out one publisher's steps on a connection of its own."""
+    async with run.connection() as broker:
+        overlapping: list[asyncio.Task[bool]] = []
+        for step in steps:
+            if run.broken.is_set():
+                break
+            if step.after:
+                await asyncio.sleep(step.after * run.site.tick)
+            call = run.publish(broker, process, step)
+            if step.pipelined:
+                overlapping.append(asyncio.ensure_future(call))
+            else:
+                await call
+        await asyncio.gather(*overlapping)

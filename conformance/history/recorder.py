@@ -1,0 +1,40 @@
+"""The one recorder of a run: its index is the order of the history."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from eventproof.conformance.history.record import Header, History, Record
+
+NANOSECONDS = 1_000_000_000
+
+
+class Recorder:
+    """Appends records; numbers sessions and deliveries. Its clock is the event loop's, from 0."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._start = self._loop.time()
+        self.records: list[Record] = []
+        self.sessions = 0
+        self.deliveries = 0
+
+    def __call__(self, kind: str, **fields: Any) -> None:
+        """Record that `kind` happened, now."""
+        self.records.append(Record(i=len(self.records) + 1, t=self.nanoseconds(), kind=kind, **fields))
+
+    def nanoseconds(self) -> int:
+        """Time since the start of the run."""
+        return int((self._loop.time() - self._start) * NANOSECONDS)
+
+    def session(self) -> int:
+        self.sessions += 1
+        return self.sessions
+
+    def delivery(self) -> int:
+        self.deliveries += 1
+        return self.deliveries
+
+    def history(self, header: Header) -> History:
+        return History(header, self.records)

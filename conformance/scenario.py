@@ -1,0 +1,180 @@
+"""A scenario: all that will be tried on a broker, drawn before anything runs. Durations are ticks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from eventproof.adapters.errors import EventproofError
+
+FORMAT = 1
+
+Natural = Annotated[int, msgspec.Meta(ge=0)]
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Closed, immutable, with a JSON form in which a default is left out."""
+
+
+class Topic(_Part, frozen=True, kw_only=True):
+    """window: ticks of publish deduplication, None for the broker's default."""
+
+    partitions: Positive = 1
+    window: Positive | None = None
+
+
+class Payload(_Part, frozen=True, kw_only=True):
+    """An event's data. `oversize` is a text that no event may carry to a broker with a payload limit."""
+
+    kind: Literal["absent", "json", "bytes", "oversize"] = "absent"
+    json: Any = None
+    bytes: bytes = b""
+
+
+class Publish(_Part, frozen=True, kw_only=True):
+    """One publish call.
+
+    call: its number, from 1. event: calls of one number publish one (source, id). key: 0 for none.
+    type: a number into `TYPES`. payload: a number into the scenario's pool.
+    after: ticks to wait before it. pipelined: the next step does not wait for its outcome.
+    expires: ticks after which the event expires, None for never.
+    """
+
+    call: Positive
+    topic: Natural = 0
+    event: Positive
+    key: Natural = 0
+    type: Natural = 0
+    payload: Natural = 0
+    after: Natural = 0
+    pipelined: bool = False
+    expires: Positive | None = None
+
+
+class Policy(_Part, frozen=True, kw_only=True):
+    """A group's policy in ticks; its dead letters go to a topic of the group's own."""
+
+    ack_timeout: Positive = 4
+    backoff: tuple[Natural, ...] = (1,)
+    max_attempts: Positive | None = None
+    max_in_flight: Positive = 16
+    types: tuple[str, ...] = ()
+    start: Literal["earliest", "latest"] = "earliest"
+
+
+class Consumer(_Part, frozen=True, kw_only=True):
+    """One member. joins: after so many publish calls were invoked. sequential: one event at a time.
+    conflicting: asks for another policy than its group's, and must be refused."""
+
+    joins: Natural = 0
+    sequential: bool = False
+    conflicting: bool = False
+
+
+class Group(_Part, frozen=True, kw_only=True):
+    """A consumer group on one topic."""
+
+    topic: Natural = 0
+    policy: Policy = Policy()
+    consumers: tuple[Consumer, ...] = (Consumer(),)
+
+
+class Act(_Part, frozen=True, kw_only=True):
+    """What a consumer does with one attempt.
+
+    ack, reject: at once. nack: with a delay of `ticks`, None for the policy's back-off.
+    hold: acks after `ticks`, though its lease may have run out. extend: the same, renewing its lease.
+    abandon: never settles. leave: ends its session unsettled and joins again after `ticks`.
+    twice: acks, acks again, then nacks.
+    """
+
+    do: Literal["ack", "nack", "reject", "hold", "extend", "abandon", "leave", "twice"] = "ack"
+    ticks: Natural | None = None
+
+
+class Behaviour(_Part, frozen=True, kw_only=True):
+    """What a group does with one call's event, attempt by attempt; after the last act it acks."""
+
+    group: Natural
+    call: Positive
+    acts: tuple[Act, ...]
+
+
+class Scenario(_Part, frozen=True, kw_only=True):
+    """Everything that one run does; publishers are sequences of steps."""
+
+    format: Literal[1] = 1
+    topics: tuple[Topic, ...] = (Topic(),)
+    payloads: tuple[Payload, ...] = (Payload(),)
+    publishers: tuple[tuple[Publish, ...], ...] = ()
+    groups: tuple[Group, ...] = ()
+    behaviours: tuple[Behaviour, ...] = ()
+
+    @property
+    def publishes(self) -> list[Publish]:
+        return [step for publisher in self.publishers for step in publisher]
+
+    @property
+    def operations(self) -> int:
+        """Publishes and consumer behaviours."""
+        joins = sum(bool(c.joins or c.conflicting) for g in self.groups for c in g.consumers)
+        return sum(map(len, self.publishers)) + sum(len(b.acts) for b in self.behaviours) + joins
+
+
+TYPES = (
+    "com.example.shop.order.created.v1",
+    "com.example.shop.order.paid.v1",
+    "com.example.shop.user.registered.v1",
+)
+
+
+class InvalidScenario(EventproofError):
+    """The file or value is no scenario; the message says where and why."""
+
+
+def decode(document: bytes) -> Scenario:
+    """Read a scenario's JSON form. Raises InvalidScenario."""
+    try:
+        scenario = msgspec.json.decode(document, type=Scenario)
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as problem:
+        raise InvalidScenario(f"not a scenario: {problem}") from problem
+    for problem in inconsistencies(scenario):
+        raise InvalidScenario(f"not a scenario: {problem}")
+    return scenario
+
+
+def encode(scenario: Scenario) -> bytes:
+    """The JSON form, valid against schemas/conformance/scenario.schema.json."""
+    return msgspec.json.format(msgspec.json.encode(scenario), indent=1)
+
+
+def load(path: Path) -> Scenario:
+    """Read a scenario file. Raises InvalidScenario naming the file."""
+    try:
+        return decode(path.read_bytes())
+    except (OSError, InvalidScenario) as problem:
+        raise InvalidScenario(f"{path}: {problem}") from problem
+
+
+def inconsistencies(scenario: Scenario) -> Sequence[str]:
+    """References that lead nowhere, as sentences."""
+    calls = [step.call for step in scenario.publishes]
+    topics, groups, payloads = len(scenario.topics), len(scenario.groups), len(scenario.payloads)
+    found = []
+    if len(set(calls)) != len(calls):
+        found.append("two publish steps have the same call number")
+    if not topics:
+        found.append("it has no topic")
+    found += [f"call {s.call} names topic {s.topic} of {topics}" for s in scenario.publishes if s.topic >= topics]
+    found += [
+        f"call {s.call} names payload {s.payload} of {payloads}" for s in scenario.publishes if s.payload >= payloads
+    ]
+    found += [f"call {s.call} names type {s.type} of {len(TYPES)}" for s in scenario.publishes if s.type >= len(TYPES)]
+    found += [f"group {n} names topic {g.topic} of {topics}" for n, g in enumerate(scenario.groups) if g.topic >= topics]
+    found += [f"a behaviour names group {b.group} of {groups}" for b in scenario.behaviours if b.group >= groups]
+    found += [f"a behaviour names call {b.call}, which nobody makes" for b in scenario.behaviours if b.call not in set(calls)]
+    return found

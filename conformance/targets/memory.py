@@ -1,0 +1,72 @@
+"""The memory broker as a target, on a virtual clock."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import ClassVar
+from uuid import uuid4
+
+from eventproof.adapters.memory import Engine, connect, engine_at
+from eventproof.conformance.events import call_of
+from eventproof.conformance.history.record import LogEntry
+from eventproof.conformance.targets.target import Clock
+
+__all__ = ["connect", "target"]
+
+
+class MemoryTarget:
+    """`eventproof.conformance.targets.target.Target` for the broker in this process."""
+
+    clock: Clock = "virtual"
+    tick: ClassVar[float] = 10.0
+    max_payload: int | None = None
+
+    def __init__(self) -> None:
+        self._url = ""
+
+    @asynccontextmanager
+    async def start(self, url: str | None) -> AsyncIterator[str]:
+        """Nothing to bring up: the broker is there while somebody is connected."""
+        self._url = url or f"memory://{uuid4()}"
+        yield self._url
+
+    @property
+    def _engine(self) -> Engine:
+        return engine_at(self._url)
+
+    async def provision(self, topic: str, *, partitions: int, window: float | None) -> None:
+        self._engine.provision(topic, partitions=partitions, window=window)
+
+    async def remove(self, topics: Sequence[str]) -> None:
+        for topic in topics:
+            self._engine.topics.pop(topic, None)
+
+    async def idle(self, topic: str, group: str) -> Mapping[str, int]:
+        found = self._engine.topic(topic)
+        slots = list(found.groups[group].unsettled())
+        out = sum(bool(slot.token or slot.timer) for slot in slots)
+        return {"pending": len(slots) - out, "in_flight": out, "last": len(found.log)}
+
+    async def read_log(self, topic: str) -> Sequence[LogEntry]:
+        return [LogEntry(call_of(c.event), c.position, c.partition) for c in self._engine.topic(topic).log]
+
+    async def positions(self, topic: str, group: str) -> Mapping[int, str]:
+        """Per partition the last offset below the first one that is not settled."""
+        found = self._engine.topic(topic)
+        unsettled = {slot.copy.offset for slot in found.groups[group].unsettled()}
+        floor: dict[int, str] = {}
+        open_partitions = set(range(found.partitions))
+        for copy in found.log[: found.groups[group].cursor]:
+            if copy.offset in unsettled:
+                open_partitions.discard(copy.partition)
+            elif copy.partition in open_partitions:
+                floor[copy.partition] = copy.position
+        return floor
+
+    def versions(self) -> Mapping[str, str]:
+        return {"eventproof": version("eventproof")}
+
+
+target = MemoryTarget()

@@ -1,0 +1,63 @@
+"""What the suite may ask of a broker beside the port: administration, counters, the log, the clock.
+
+A module given to `--adapter` may define an object `target` with any of these; what it lacks is *not
+checked*, or shown by other means (spec/conformance.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Literal, Protocol
+
+from eventproof.conformance.history.record import LogEntry
+
+Clock = Literal["virtual", "real"]
+
+
+class Target(Protocol):
+    """A broker under test, as our own targets give it in full.
+
+    clock: `virtual` runs the scenarios on simulated time; only for brokers in this process.
+    tick: seconds per scenario tick.
+    max_payload: bytes of the largest encoded event that the broker takes, None if unbounded.
+    """
+
+    clock: Clock
+    tick: float
+    max_payload: int | None
+
+    def start(self, url: str | None) -> AbstractAsyncContextManager[str]:
+        """Bring the broker up (or attach to `url`), yield the URL to connect to, take it down."""
+        ...
+
+    async def provision(self, topic: str, *, partitions: int, window: float | None) -> None:
+        """Create a topic; window: seconds of publish deduplication, None for the default."""
+        ...
+
+    async def remove(self, topics: Sequence[str]) -> None:
+        """Delete topics and all that hangs on them."""
+        ...
+
+    async def idle(self, topic: str, group: str) -> Mapping[str, int]:
+        """The broker's counters of one group: `pending` (not yet handed out), `in_flight` (handed out,
+        not settled, delays included), `last` (grows with every stored copy)."""
+        ...
+
+    async def read_log(self, topic: str) -> Sequence[LogEntry]:
+        """All copies that the topic stores now, read from the log itself."""
+        ...
+
+    async def positions(self, topic: str, group: str) -> Mapping[int, str]:
+        """Per partition the position up to which everything is settled for the group."""
+        ...
+
+    async def restart(self) -> None:
+        """Stop the broker in an orderly way and start it with the same data and address."""
+        ...
+
+    def versions(self) -> Mapping[str, str]:
+        """Versions of the broker and of its client library."""
+        ...
+
+

@@ -1,0 +1,77 @@
+"""From requirement blocks to requirements.json."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import msgspec
+
+from eventproof.spec.model import Conditions, Register, Requirement
+from eventproof.spec.parse import Block, Document
+
+_SPAN = r"`(?P<path>[a-z_.]+)=(?P<values>[a-z0-9|-]+)`"
+_CONDITION = re.compile(_SPAN)
+_CONDITIONS = re.compile(rf"{_SPAN}(?:, {re.sub('P<[a-z]+>', '?:', _SPAN)})*")
+_REASONED = re.compile(r"(?P<value>[a-z0-9]+)(?: \((?P<reason>.+)\))?")
+_BOOLEANS = {"true": True, "false": False}
+
+
+class Malformed(ValueError):
+    """A field of a block cannot be read; the message says what it should look like."""
+
+
+def requirement_of(block: Block) -> Requirement:
+    """The data of one block. Raises Malformed."""
+    verify, whynone = reasoned(block, "Verify")
+    exercise, _ = reasoned(block, "Exercise")
+    data = {
+        **{name: block.head[name] for name in ("id", "title", "level", "target", "since")},
+        **{name.lower(): block.field(name) for name in ("Intent", "Needs", "Limits", "Profile")},
+        "area": block.id[:3],
+        "text": block.text,
+        "when": conditions(block),
+        "verify": verify,
+        "whynone": whynone,
+        "exercise": int(exercise) if exercise.isdigit() else exercise,
+        "status": "removed" if block.head["removed"] else "active",
+        "anchor": f"{block.document}#{block.id}",
+        "anomalies": anomalies(block),
+    }
+    try:
+        return msgspec.convert(data, Requirement)
+    except msgspec.ValidationError as wrong:
+        raise Malformed(str(wrong)) from wrong
+
+
+def reasoned(block: Block, name: str) -> tuple[str, str]:
+    """A field of the form `value` or `value (reason)`, apart. Raises Malformed."""
+    match = _REASONED.fullmatch(block.field(name))
+    if match is None:
+        raise Malformed(f"{name} is one word or number, and at most a reason in parentheses")
+    return match["value"], match["reason"] or ""
+
+
+def conditions(block: Block) -> Conditions:
+    """The claims under which a block applies. Raises Malformed."""
+    text = block.field("When")
+    if text == "always":
+        return {}
+    if not _CONDITIONS.fullmatch(text):
+        raise Malformed("When is `always`, or conditions like `path=value|value` in code spans, with commas")
+    return {found["path"]: _values(found["values"]) for found in _CONDITION.finditer(text)}
+
+
+def anomalies(block: Block) -> tuple[str, ...]:
+    text = block.field("Anomalies")
+    return () if text == "none" else tuple(text.split(", "))
+
+
+def generated(documents: Sequence[Document]) -> bytes:
+    """requirements.json for these documents, in their order. Raises Malformed."""
+    found = tuple(requirement_of(block) for source in documents for block in source.blocks)
+    return msgspec.json.format(msgspec.json.encode(Register(found)), indent=2) + b"\n"
+
+
+def _values(text: str) -> tuple[bool | str, ...]:
+    return tuple(_BOOLEANS.get(value, value) for value in text.split("|"))

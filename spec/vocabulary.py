@@ -1,0 +1,51 @@
+"""The words that requirements refer to, read from the tables in conformance.md that define them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from eventproof.spec.parse import Document, table
+
+SOURCE = "conformance.md"
+AREAS = {
+    "ENV": "envelope.md",
+    "PUB": "publish.md",
+    "DLV": "delivery.md",
+    "ORD": "ordering.md",
+    "RED": "redelivery.md",
+    "DLQ": "deadletter.md",
+    "DUP": "deduplication.md",
+    "GRP": "groups.md",
+    "DUR": "replay.md",
+    "FLW": "flow.md",
+    "ADP": "adapter.md",
+    "CNF": "conformance.md",
+}
+_SPAN = re.compile(r"`([^`]+)`")
+_ID = re.compile(r"\[([A-Z]{3}-\d{3})\]")
+
+
+class Vocabulary(msgspec.Struct, frozen=True):
+    """claims: path -> values that a condition may name (none where the claim is a number or a list).
+    anomalies: code -> ids of the requirements that it decides, as the table says.
+    """
+
+    claims: Mapping[str, tuple[str, ...]]
+    anomalies: Mapping[str, tuple[str, ...]]
+
+
+def vocabulary(documents: Sequence[Document]) -> Vocabulary:
+    """Empty where conformance.md is missing: then every reference to it is a finding."""
+    source = next((one for one in documents if one.name == SOURCE), None)
+    if source is None:
+        return Vocabulary({}, {})
+    claims = {_name(row[0]): tuple(_SPAN.findall(row[1])) for row in table(source, "Claims")}
+    anomalies = {_name(row[0]): tuple(_ID.findall(row[-1])) for row in table(source, "Anomalies")}
+    return Vocabulary(claims, anomalies)
+
+
+def _name(cell: str) -> str:
+    return cell.strip("`* ")
