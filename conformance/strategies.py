@@ -25,7 +25,6 @@ from eventproof.conformance.scenario import (
     Publish,
     Scenario,
     Topic,
-    encode,
 )
 
 PAYLOADS = (
@@ -226,7 +225,7 @@ SPARE = 50  # the first ones that Hypothesis draws are the same small ones for e
 
 def structure(scenario: Scenario) -> bytes:
     """What a scenario does, without the data that its events carry."""
-    return encode(msgspec.structs.replace(scenario, payloads=()))
+    return msgspec.json.encode(msgspec.structs.replace(scenario, payloads=()))
 
 
 def _generate(count: int, at: int) -> list[Scenario]:

@@ -50,6 +50,7 @@ def committed(folder: Path) -> set[str]:
     git = shutil.which("git")
     if git is None:
         return set()
-    command = [git, "-C", str(folder), "log", "--format=", "--unified=0", "--patch", "--", GENERATED]
-    log = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - fixed words
+    options = ("--format=", "--patch", "--unified=0", "--no-color", "--no-ext-diff")
+    command = [git, "-C", str(folder), "log", *options, "--", GENERATED]
+    log = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)  # noqa: S603 - fixed words
     return set(_ADDED.findall(log.stdout))

@@ -9,15 +9,14 @@ import msgspec
 
 from eventproof.spec.model import Conditions, Register, Requirement
 from eventproof.spec.parse import Block, Document
+from eventproof.spec.vocabulary import AREAS
 
-_SPAN = r"`(?P<path>[a-z_.]+)=(?P<values>[a-z0-9|-]+)`"
-_CONDITION = re.compile(_SPAN)
-_CONDITIONS = re.compile(rf"{_SPAN}(?:, {re.sub('P<[a-z]+>', '?:', _SPAN)})*")
+_CONDITION = re.compile(r"`(?P<path>[a-z_.]+)=(?P<values>[a-z0-9|-]+)`")
 _REASONED = re.compile(r"(?P<value>[a-z0-9]+)(?: \((?P<reason>.+)\))?")
 _BOOLEANS = {"true": True, "false": False}
 
 
-class Malformed(ValueError):
+class Malformed(ValueError):  # noqa: N818 - named for what is wrong, as in the port
     """A field of a block cannot be read; the message says what it should look like."""
 
 
@@ -57,9 +56,7 @@ def conditions(block: Block) -> Conditions:
     text = block.field("When")
     if text == "always":
         return {}
-    if not _CONDITIONS.fullmatch(text):
-        raise Malformed("When is `always`, or conditions like `path=value|value` in code spans, with commas")
-    return {found["path"]: _values(found["values"]) for found in _CONDITION.finditer(text)}
+    return dict(map(_condition, text.split(", ")))
 
 
 def anomalies(block: Block) -> tuple[str, ...]:
@@ -68,10 +65,15 @@ def anomalies(block: Block) -> tuple[str, ...]:
 
 
 def generated(documents: Sequence[Document]) -> bytes:
-    """requirements.json for these documents, in their order. Raises Malformed."""
-    found = tuple(requirement_of(block) for source in documents for block in source.blocks)
+    """requirements.json for these documents, in the order of the areas. Raises Malformed."""
+    order = tuple(AREAS.values())
+    ordered = sorted((one for one in documents if one.blocks), key=lambda one: order.index(one.name))
+    found = tuple(requirement_of(block) for source in ordered for block in source.blocks)
     return msgspec.json.format(msgspec.json.encode(Register(found)), indent=2) + b"\n"
 
 
-def _values(text: str) -> tuple[bool | str, ...]:
-    return tuple(_BOOLEANS.get(value, value) for value in text.split("|"))
+def _condition(text: str) -> tuple[str, tuple[bool | str, ...]]:
+    match = _CONDITION.fullmatch(text)
+    if match is None:
+        raise Malformed("When is `always`, or conditions like `path=value|value` in code spans, with commas")
+    return match["path"], tuple(_BOOLEANS.get(value, value) for value in match["values"].split("|"))

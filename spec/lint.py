@@ -14,9 +14,7 @@ from eventproof.spec.model import Requirement
 from eventproof.spec.parse import FIELDS, Block, Document, Finding, without_spans
 from eventproof.spec.vocabulary import AREAS, SOURCE, Vocabulary, vocabulary
 
-_KEYWORD = re.compile(
-    r"\b(?:(?:MUST|SHALL|SHOULD)(?: NOT)?|REQUIRED|(?:NOT )?RECOMMENDED|MAY|OPTIONAL)\b(?! ?[/·|])"
-)
+_KEYWORD = re.compile(r"\b(?:(?:MUST|SHALL|SHOULD)(?: NOT)?|REQUIRED|(?:NOT )?RECOMMENDED|MAY|OPTIONAL)\b")
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)")
 _TITLE_WORDS = range(2, 7)
 _USUAL_EXERCISE = {"sampled": 20, "fault": 5, "deterministic": 0, "inspection": 0, "none": 0}
@@ -76,11 +74,7 @@ def wrong_fields(spec: Spec) -> Iterator[Finding]:
 
 def wrong_value(spec: Spec) -> Iterator[Finding]:
     """A field that cannot be turned into data."""
-    for block in spec.blocks:
-        try:
-            requirement_of(block)
-        except Malformed as wrong:
-            yield block.finding(str(wrong))
+    yield from (one for one in map(_data, spec.blocks) if isinstance(one, Finding))
 
 
 def wrong_anchor(spec: Spec) -> Iterator[Finding]:
@@ -109,7 +103,7 @@ def missing_reason(spec: Spec) -> Iterator[Finding]:
     """No reason where no test decides, or where the exercise minimum is not the usual one."""
     for block, one in _readable(spec):
         if bool(one.whynone) != (one.verify in {"inspection", "none"}):
-            yield block.finding("gives a reason in parentheses if Verify is inspection or none, and only then")
+            yield block.finding("gives a reason if Verify is inspection or none, and only then")
         reason = reasoned(block, "Exercise")[1]
         if bool(reason) == (one.exercise == _USUAL_EXERCISE[one.verify]):
             usual = _USUAL_EXERCISE[one.verify]
@@ -147,12 +141,16 @@ def dead_link(spec: Spec) -> Iterator[Finding]:
 
 
 def _readable(spec: Spec) -> Iterator[tuple[Block, Requirement]]:
-    """The blocks that `wrong_value` accepts."""
-    for block in spec.blocks:
-        try:
-            yield block, requirement_of(block)
-        except Malformed:
-            continue
+    """The blocks that `wrong_value` accepts, with their data."""
+    pairs = ((block, _data(block)) for block in spec.blocks)
+    return ((block, one) for block, one in pairs if isinstance(one, Requirement))
+
+
+def _data(block: Block) -> Requirement | Finding:
+    try:
+        return requirement_of(block)
+    except Malformed as wrong:
+        return block.finding(str(wrong))
 
 
 RULES: tuple[Callable[[Spec], Iterator[Finding]], ...] = (

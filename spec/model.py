@@ -52,7 +52,7 @@ class Requirement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         return self.status == "active" and self.level.startswith("MUST")
 
     def applies(self, claims: Mapping[str, object]) -> bool:
-        """Whether claims, in their JSON form, make this requirement binding."""
+        """Whether claims, in their JSON form, make it binding; an axis left out claims nothing."""
         return all(_claimed(claims, path) in values for path, values in self.when.items())
 
 
@@ -62,7 +62,7 @@ class Register(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     requirements: tuple[Requirement, ...]
 
 
-class UnknownRequirement(KeyError):
+class UnknownRequirement(KeyError):  # noqa: N818 - named for what is wrong, as in the port
     """No requirement has this id, not even a removed one."""
 
     def __init__(self, name: str) -> None:
@@ -91,5 +91,5 @@ def requirement(name: str) -> Requirement:
 def _claimed(claims: Mapping[str, object], path: str) -> object:
     value: object = claims
     for name in path.split("."):
-        value = value[name] if isinstance(value, Mapping) else None
+        value = value.get(name) if isinstance(value, Mapping) else None
     return value

@@ -75,11 +75,15 @@ def read(folder: Path) -> tuple[Document, ...]:
 
 
 def document(name: str, text: str) -> Document:
-    lines = without_fences(text).splitlines()
-    blocks, malformed = [], []
+    lines = without_fences(text).split("\n")
+    blocks: list[Block] = []
+    malformed: list[Finding] = []
     for start, end in _paragraphs(lines):
         one = _block(name, start, lines[start:end])
-        (blocks if isinstance(one, Block) else malformed).append(one)
+        if isinstance(one, Block):
+            blocks.append(one)
+        else:
+            malformed.append(one)
         lines[start:end] = [""] * (end - start)
     prose = without_spans("\n".join(lines))
     return Document(name=name, text=text, prose=prose, blocks=tuple(blocks), malformed=tuple(malformed))

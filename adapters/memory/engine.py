@@ -24,6 +24,8 @@ from eventproof.schemas.structured import encode
 class Engine:
     """One broker. Its clock is that of the running event loop."""
 
+    delivery = LeasedDelivery
+
     def __init__(self, options: Options) -> None:
         self.options = options
         self.topics: dict[str, Topic] = {}
@@ -48,6 +50,13 @@ class Engine:
         if name not in self.topics:
             self.provision(name, partitions=self.options.partitions, window=None)
         return self.topics[name]
+
+    def remove(self, name: str) -> None:
+        """Delete a topic with its groups."""
+        topic = self.topics.pop(name, None)
+        for group in topic.groups.values() if topic else ():
+            for slot in group.unsettled():
+                self.take_back(slot, lost=True)
 
     # publish
 
@@ -187,11 +196,11 @@ class Engine:
         slot.token, slot.session = group.tokens, session
         session.held.add(slot)
         settled = self.options.delivery == "at-most-once"
-        delivery = LeasedDelivery(
+        delivery = self.delivery(
             self.render(group, slot),
             Settled() if settled else HandOut(self, group, slot, slot.token),
             attempt=self.attempt(group, slot),
-            ack_timeout=group.policy.ack_timeout,
+            ack_timeout=self.client_lease(group),
             position=slot.copy.position,
             partition=slot.copy.partition,
         )
@@ -207,6 +216,10 @@ class Engine:
 
     def attempt(self, group: Group, slot: Slot) -> int:  # noqa: ARG002 - a step that brokers get wrong
         return slot.attempt
+
+    def client_lease(self, group: Group) -> float:
+        """Seconds after which the delivery itself refuses to be settled."""
+        return group.policy.ack_timeout
 
     def lease(self, group: Group, slot: Slot) -> None:
         """Start or renew the lease: the event comes back when it ends."""
@@ -259,6 +272,7 @@ class Engine:
 
     def retry(self, group: Group, slot: Slot) -> None:
         """The event is due again, or used up."""
+        slot.timer = None
         if self.exhausted(group, slot):
             self.bury(group, slot, "attempts", "")
             self.finish(group, slot)
@@ -309,6 +323,27 @@ class Engine:
         for slot in sorted(session.held, key=lambda held: held.copy.offset):
             self.take_back(slot, lost=True)
             self.retry(session.group, slot)
+
+    # what the broker tells of itself
+
+    def counters(self, group: Group) -> dict[str, int]:
+        """pending: not handed out. in_flight: handed out or held back by a delay. last: copies stored."""
+        slots = list(group.unsettled())
+        out = sum(bool(slot.token or slot.timer) for slot in slots)
+        log = len(group.topic.log)
+        return {"pending": len(slots) - out + log - group.cursor, "in_flight": out, "last": log}
+
+    def positions(self, group: Group) -> dict[int, str]:
+        """Per partition the last position below the first copy that is not settled."""
+        unsettled = {slot.copy.offset for slot in group.unsettled()}
+        floor: dict[int, str] = {}
+        blocked: set[int] = set()
+        for copy in group.topic.log[: group.cursor]:
+            if copy.offset in unsettled:
+                blocked.add(copy.partition)
+            elif copy.partition not in blocked:
+                floor[copy.partition] = copy.position
+        return floor
 
 
 class HandOut:

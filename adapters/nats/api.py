@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from eventproof.adapters.errors import EventproofError, Indeterminate, Rejected
+from eventproof.adapters.errors import EventproofError, Indeterminate, Rejected, Unreachable
 from eventproof.adapters.nats.link import Link
 
 NANOSECONDS: Final = 1_000_000_000
@@ -108,3 +108,11 @@ async def consumer_info(link: Link, stream: str, durable: str) -> ConsumerInfo:
 
 async def all_consumers(link: Link, stream: str, durables: list[str]) -> list[ConsumerInfo]:
     return list(await asyncio.gather(*(consumer_info(link, stream, durable) for durable in durables)))
+
+
+async def check_jetstream(link: Link) -> None:
+    """Raises Unreachable if the server or the account has no JetStream."""
+    try:
+        await call(link, "INFO", Reply)
+    except (Indeterminate, Rejected) as error:
+        raise Unreachable(f"the NATS server has no JetStream for us: {error}") from error

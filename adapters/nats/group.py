@@ -29,7 +29,7 @@ class Group(msgspec.Struct, frozen=True):
 
     @property
     def grace(self) -> float:
-        """Seconds by which the server's lease outlasts ours: for the way here, and for waiting to be handed out."""
+        """Seconds by which the server's lease outlasts ours: a message is on its way, and then waits here."""
         return 0.5 + self.policy.ack_timeout / 10
 
     @property

@@ -17,6 +17,7 @@ from nats.aio.msg import Msg
 
 from eventproof.adapters.errors import Indeterminate, Rejected, Unreachable
 from eventproof.adapters.nats.options import Options
+from eventproof.adapters.nats.requests import Requests
 
 log = logging.getLogger("eventproof.adapters.nats")
 RECONNECT_WAIT = 0.1
@@ -37,16 +38,22 @@ class Link:
         self.on_reconnect: set[Callable[[], None]] = set()
         self.on_close: set[Callable[[], None]] = set()
         self._connected = asyncio.Event()
+        self._requests = Requests(self.client)
 
     async def request(
-        self, subject: str, payload: bytes = b"", *, headers: dict[str, str] | None = None, timeout: float | None = None
+        self,
+        subject: str,
+        payload: bytes = b"",
+        *,
+        headers: dict[str, str] | None = None,
+        timeout: float | None = None,
     ) -> Msg:
         """The server's answer. Raises NoAnswer if nothing serves the subject, else Indeterminate.
 
         The request is on its way when this first suspends: calls made one after the other keep their order.
         """
         with translated(subject):
-            return await self.client.request(subject, payload, timeout=timeout or self.deadline, headers=headers)
+            return await self._requests.ask(subject, payload, headers, timeout or self.deadline)
 
     async def ready(self) -> None:
         """Wait until connected. Raises Indeterminate after the deadline."""
@@ -71,6 +78,7 @@ class Link:
             max_reconnect_attempts=-1,
             ping_interval=PING_INTERVAL,
         )
+        await self._requests.open()
         self._connected.set()
 
     async def _disconnected(self) -> None:
@@ -82,6 +90,7 @@ class Link:
             call()
 
     async def _closed(self) -> None:
+        self._requests.close()
         for call in tuple(self.on_close):
             call()
 
@@ -99,7 +108,7 @@ async def open_link(url: str, options: Options) -> AsyncIterator[Link]:
     except (nats.errors.Error, OSError, ValueError, asyncio.TimeoutError) as error:
         reason = link.client.last_error or error
         await link.close()
-        raise Unreachable(f"no NATS server answers at {_redacted(url)}: {reason or 'timed out'}") from error
+        raise Unreachable(f"no NATS server answers at {_redacted(url)}: {_told(reason)}") from error
     except BaseException:
         await link.close()
         raise
@@ -119,12 +128,22 @@ def translated(act: str) -> Iterator[None]:
     except nats.errors.ConnectionClosedError as error:
         raise Rejected("closed", "the connection to the NATS server is closed") from error
     except (nats.errors.Error, asyncio.TimeoutError, OSError) as error:
-        raise Indeterminate(f"{act}: {str(error) or type(error).__name__}") from error
+        raise Indeterminate(f"{act}: {_told(error)}") from error
 
 
 async def _note(error: Exception) -> None:
-    """The client reports each lost connection and failed attempt here; it goes on by itself."""
-    log.info("nats client: %s", error or type(error).__name__)
+    """The client reports each lost connection and failed attempt here, and goes on by itself; anything else
+    is an error of ours in a callback."""
+    level = (
+        logging.INFO
+        if isinstance(error, (nats.errors.Error, OSError, asyncio.TimeoutError))
+        else logging.ERROR
+    )
+    log.log(level, "nats client: %s", _told(error), exc_info=error if level == logging.ERROR else None)
+
+
+def _told(error: Exception) -> str:
+    return str(error) or type(error).__name__
 
 
 def _redacted(url: str) -> str:

@@ -67,7 +67,9 @@ def filters(prefix: str, topic: str, partition: int, wanted: tuple[str, ...]) ->
     start = f"{root(prefix, topic)}.{partition}"
     if not wanted:
         return [f"{start}.>"]
-    return [f"{start}.*.{_filter(pattern)}" for pattern in dict.fromkeys(wanted) if not _covered(pattern, wanted)]
+    return [
+        f"{start}.*.{_filter(pattern)}" for pattern in dict.fromkeys(wanted) if not _covered(pattern, wanted)
+    ]
 
 
 @lru_cache(maxsize=4096)
@@ -97,7 +99,9 @@ def _named(what: str, name: str, limit: int) -> str:
         raise Rejected("invalid", f"the {what} needs a name")
     encoded = token(name)
     if len(encoded) > limit:
-        raise Rejected("invalid", f"the {what}'s name takes {len(encoded)} bytes at the server, at most {limit} fit")
+        raise Rejected(
+            "invalid", f"the {what}'s name takes {len(encoded)} bytes at the server, at most {limit} fit"
+        )
     return encoded
 
 

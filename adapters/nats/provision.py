@@ -1,4 +1,4 @@
-"""Make and remove topics: for service authors and for the suite; no part of the port."""
+"""Make and remove topics: for service authors (by URL) and for the suite (by link); no part of the port."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Topic(msgspec.Struct, frozen=True):
 
 
 async def provision(
-    server: str | Link,
+    url: str,
     topic: str,
     *,
     partitions: int = 8,
@@ -33,29 +33,17 @@ async def provision(
     replicas: int = 1,
     **options: Any,
 ) -> Topic:
-    """Create a topic, or find it as it should be. server: an URL, with `connect`'s options, or an open link.
-
-    partitions: lanes in which events are settled in order; fixed for the topic's life.
-    window: seconds of publish deduplication (120). max_age: seconds that events are kept, None for ever.
-    replicas: servers of a cluster that keep the topic.
-    Raises Rejected (`conflict` if the topic exists with another configuration: it is never changed).
-    """
-    if partitions < 1:
-        raise Rejected("invalid", "a topic has 1 partition or more")
-    window = WINDOW if window is None else window
-    if isinstance(server, str):
-        async with open_link(server, parse(options)) as link:
-            return await _create(link, topic, partitions, window, max_age, replicas)
-    return await _create(server, topic, partitions, window, max_age, replicas)
+    """Create a topic as `create` does. options: those of `connect`."""
+    async with open_link(url, parse(options)) as link:
+        return await create(
+            link, topic, partitions=partitions, window=window, max_age=max_age, replicas=replicas
+        )
 
 
-async def remove(server: str | Link, topic: str, **options: Any) -> None:
+async def remove(url: str, topic: str, **options: Any) -> None:
     """Delete a topic with its events and groups; nothing happens if there is none."""
-    if isinstance(server, str):
-        async with open_link(server, parse(options)) as link:
-            await _delete(link, topic)
-    else:
-        await _delete(server, topic)
+    async with open_link(url, parse(options)) as link:
+        await delete(link, topic)
 
 
 async def find(link: Link, topic: str) -> Topic:
@@ -67,9 +55,24 @@ async def find(link: Link, topic: str) -> Topic:
     return Topic(topic, stream, int(count))
 
 
-async def _create(
-    link: Link, topic: str, partitions: int, window: float, max_age: float | None, replicas: int
+async def create(
+    link: Link,
+    topic: str,
+    *,
+    partitions: int,
+    window: float | None = None,
+    max_age: float | None = None,
+    replicas: int = 1,
 ) -> Topic:
+    """Create a topic, or find it as it should be.
+
+    partitions: lanes in which events are settled in order; fixed for the topic's life.
+    window: seconds of publish deduplication, 120 by default; at most `max_age`.
+    max_age: seconds that events are kept, None for ever. replicas: servers of a cluster that keep the topic.
+    Raises Rejected (`conflict` if the topic exists with another configuration: it is never changed).
+    """
+    if partitions < 1:
+        raise Rejected("invalid", "a topic has 1 partition or more")
     stream = naming.stream(link.prefix, topic)
     config = {
         "name": stream,
@@ -81,7 +84,7 @@ async def _create(
         "storage": "file",
         "num_replicas": replicas,
         "max_age": round((max_age or 0) * api.NANOSECONDS),
-        "duplicate_window": round(window * api.NANOSECONDS),
+        "duplicate_window": round((WINDOW if window is None else window) * api.NANOSECONDS),
         "allow_direct": True,
         "metadata": {PARTITIONS: str(partitions)},
     }
@@ -89,7 +92,8 @@ async def _create(
     return Topic(topic, stream, partitions)
 
 
-async def _delete(link: Link, topic: str) -> None:
+async def delete(link: Link, topic: str) -> None:
+    """Delete a topic with its events and groups; nothing happens if there is none."""
     try:
         await api.call(link, f"STREAM.DELETE.{naming.stream(link.prefix, topic)}", api.Reply)
     except Rejected as refused:

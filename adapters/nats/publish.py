@@ -34,7 +34,7 @@ async def publish(link: Link, topic: str, event: Event) -> Receipt:
     body = structured.encode(event)
     if len(body) > max_event(link):
         raise Rejected("too-large", f"{len(body)} bytes encoded, the limit is {max_event(link)}")
-    # Both halves of the identity are percent-encoded, so `+` separates them as the blank did; servers trim blanks.
+    # `+` is in neither percent-encoded half, so it separates them as the blank did; headers may lose blanks.
     message_id = event.identity.replace(" ", "+")
     if len(message_id) > MAX_ID:
         raise Rejected("invalid", f"source and id take {len(message_id)} bytes encoded, at most {MAX_ID} fit")

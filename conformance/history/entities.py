@@ -95,14 +95,16 @@ class Delivery:
 
 
 class Copy:
-    """One stored copy as one group saw it: (call, partition, position). call is None for a phantom."""
+    """One stored copy as one group saw it: (call, partition, position). call is None for a phantom.
+    settled: the first ack.invoke or reject.invoke of any of its deliveries that was not refused."""
 
-    __slots__ = ("call", "deliveries", "group", "key")
+    __slots__ = ("call", "deliveries", "group", "key", "settled")
 
     def __init__(self, group: Group, call: Call | None, key: str) -> None:
         self.group = group
         self.call = call
         self.key = key
+        self.settled = NEVER
         self.deliveries: list[Delivery] = []
 
     @property

@@ -1,0 +1,15 @@
+"""Broken brokers that the rules must catch, and odd ones that they must not."""
+
+from eventproof.conformance.mutants import copies, identity, loss, order, retry
+from eventproof.conformance.mutants.mutant import Mutant
+from eventproof.conformance.mutants.odd import ODD
+
+MUTANTS: tuple[Mutant, ...] = (
+    *identity.MUTANTS,
+    *loss.MUTANTS,
+    *copies.MUTANTS,
+    *order.MUTANTS,
+    *retry.MUTANTS,
+)
+
+__all__ = ["MUTANTS", "ODD", "Mutant"]

@@ -41,29 +41,16 @@ class MemoryTarget:
 
     async def remove(self, topics: Sequence[str]) -> None:
         for topic in topics:
-            self._engine.topics.pop(topic, None)
+            self._engine.remove(topic)
 
     async def idle(self, topic: str, group: str) -> Mapping[str, int]:
-        found = self._engine.topic(topic)
-        slots = list(found.groups[group].unsettled())
-        out = sum(bool(slot.token or slot.timer) for slot in slots)
-        return {"pending": len(slots) - out, "in_flight": out, "last": len(found.log)}
+        return self._engine.counters(self._engine.topic(topic).groups[group])
 
     async def read_log(self, topic: str) -> Sequence[LogEntry]:
         return [LogEntry(call_of(c.event), c.position, c.partition) for c in self._engine.topic(topic).log]
 
     async def positions(self, topic: str, group: str) -> Mapping[int, str]:
-        """Per partition the last offset below the first one that is not settled."""
-        found = self._engine.topic(topic)
-        unsettled = {slot.copy.offset for slot in found.groups[group].unsettled()}
-        floor: dict[int, str] = {}
-        open_partitions = set(range(found.partitions))
-        for copy in found.log[: found.groups[group].cursor]:
-            if copy.offset in unsettled:
-                open_partitions.discard(copy.partition)
-            elif copy.partition in open_partitions:
-                floor[copy.partition] = copy.position
-        return floor
+        return self._engine.positions(self._engine.topic(topic).groups[group])
 
     def versions(self) -> Mapping[str, str]:
         return {"eventproof": version("eventproof")}

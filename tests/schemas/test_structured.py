@@ -133,6 +133,11 @@ def test_env_006_a_member_named_twice_is_refused(members):
         decode(HEAD + members)
 
 
+def test_env_006_data_and_data_base64_exclude_each_other():
+    with pytest.raises(InvalidEvent, match="data_base64 exclude"):
+        decode(written(data="", data_base64=""))
+
+
 @pytest.mark.parametrize(
     "data",
     [

@@ -19,6 +19,8 @@ texts = st.lists(st.sampled_from(PIECES), max_size=10).map("".join) | st.text(ma
 @example("//")
 @example("///a")
 @example("a:///b")
+@example("//a:b:c")
+@example("a://b:c:d")
 @example("./a:b")
 @example(":a")
 def test_it_agrees_with_another_implementation(text):

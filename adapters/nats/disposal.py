@@ -1,0 +1,72 @@
+"""What becomes of messages that are not handed out.
+
+Each act returns once the server confirmed it, and raises an EventproofError otherwise: then the message
+comes back when its lease ends.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from eventproof.adapters.nats import api, returns
+from eventproof.adapters.nats.deadletter import bury, bury_raw
+from eventproof.adapters.nats.group import Group
+from eventproof.adapters.nats.link import Link
+from eventproof.adapters.nats.message import Message
+from eventproof.adapters.nats.settle import Prefetched
+from eventproof.schemas.deadletter import Reason
+from eventproof.schemas.event import Event
+
+log = logging.getLogger("eventproof.adapters.nats")
+DONE: Final = b"+ACK"
+NOW: Final = b"-NAK"
+
+
+async def give_up(
+    link: Link, group: Group, message: Message, event: Event, *, reason: Reason, attempts: int
+) -> None:
+    """The event is used up or expired: dead-letter it, or drop it where the policy has no dead letter."""
+    if group.policy.dead_letter is None:
+        await link.request(message.reply, DONE)
+    else:
+        await bury(link, group, message, event, reason=reason, attempts=attempts)
+
+
+async def set_aside(link: Link, group: Group, message: Message, problem: str) -> bool:
+    """The message is no event: dead-letter its bytes. False if the policy has no dead letter; the lane then
+    stops here, so that the message is neither lost nor delivered for ever."""
+    if group.policy.dead_letter is not None:
+        await bury_raw(link, group, message, problem)
+        return True
+    log.error(
+        "message %d of topic %s is no event (%s); group %s has no dead letter and stops at partition %d",
+        message.sequence,
+        group.topic.name,
+        problem,
+        group.name,
+        message.partition,
+    )
+    return False
+
+
+async def give_back(link: Link, group: Group, prefetched: Prefetched) -> None:
+    """Let another member have a message that was not handed out, without counting an attempt."""
+    await forget(link, group, prefetched)
+    await hand_back(link, prefetched.message)
+
+
+async def hand_back(link: Link, message: Message) -> None:
+    """Let another member have the message now."""
+    await link.request(message.reply, NOW)
+
+
+async def forget(link: Link, group: Group, prefetched: Prefetched) -> None:
+    """The lease ran out before the message was handed out: no attempt."""
+    message = prefetched.message
+    await returns.write(link, group, message, message.delivered - prefetched.attempt + 1)
+
+
+async def wanted_elsewhere(link: Link, group: Group, message: Message) -> bool:
+    """Whether another member waits for the partition; this one does not while it has its message."""
+    return (await api.consumer_info(link, group.topic.stream, message.consumer)).num_waiting > 0

@@ -1,0 +1,200 @@
+"""What comes in for one session: messages are decoded and wait here until they are handed out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+
+from eventproof.adapters.errors import EventproofError, Rejected
+from eventproof.adapters.nats import api, disposal, returns
+from eventproof.adapters.nats.group import Group
+from eventproof.adapters.nats.link import Link, translated
+from eventproof.adapters.nats.message import Message, parse
+from eventproof.adapters.nats.pull import Puller
+from eventproof.adapters.nats.settle import PROGRESS, Prefetched
+from eventproof.schemas import structured
+from eventproof.schemas.deadletter import Reason
+from eventproof.schemas.errors import InvalidEvent
+from eventproof.schemas.event import Event
+
+log = logging.getLogger("eventproof.adapters.nats")
+REVIEW: Final = 0.25  # seconds after which a message that nobody took may go to another member
+
+
+class Intake:
+    """The prefetched messages of one session.
+
+    arrived: called with the partition when the server delivered a message of it.
+    changed: called when there may be something to hand out or to ask for.
+    gone: called with the reason when the group or its topic was deleted.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        group: Group,
+        *,
+        arrived: Callable[[int], None],
+        changed: Callable[[], None],
+        gone: Callable[[str], None],
+    ) -> None:
+        self.ready: deque[Prefetched] = deque()
+        self.puller = Puller(link, group, changed)
+        self._link = link
+        self._group = group
+        self._arrived = arrived
+        self._changed = changed
+        self._gone = gone
+        self._loop = asyncio.get_running_loop()
+        self._inbox: Subscription | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._review: asyncio.TimerHandle | None = None
+        self._open = True
+
+    async def open(self) -> None:
+        """Begin to listen. Raises Indeterminate."""
+        self._link.on_reconnect.add(self.puller.reconnected)
+        with translated("subscribing"):
+            self._inbox = await self._link.client.subscribe(f"{self.puller.inbox}.*", cb=self._receive)
+
+    async def close(self) -> None:
+        """Stop; what came until now is in `ready`."""
+        self._open = False
+        self.puller.close()
+        self._link.on_reconnect.discard(self.puller.reconnected)
+        if self._review is not None:
+            self._review.cancel()
+        await self._stop_listening()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=self._link.deadline)
+
+    def spawn(self, partition: int, act: Coroutine[Any, Any, bool | None]) -> None:
+        """Carry out `act` beside; then ask its lane again, unless it says False."""
+        task = asyncio.ensure_future(self._beside(partition, act))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def give_up(self, prefetched: Prefetched, reason: Reason) -> None:
+        """Dead-letter an event that is used up or expired."""
+        message, attempts = prefetched.message, prefetched.attempt - 1
+        await disposal.give_up(
+            self._link, self._group, message, prefetched.event, reason=reason, attempts=attempts
+        )
+
+    async def renew(self, prefetched: Prefetched) -> bool:
+        """Start the server's lease again, before ours begins. False if it was over already."""
+        if self.age(prefetched) > self._group.ack_wait - self._group.grace / 2:
+            self.spawn(prefetched.message.partition, disposal.forget(self._link, self._group, prefetched))
+            return False
+        start = self._loop.time()
+        await self._link.request(prefetched.message.reply, PROGRESS)
+        prefetched.message.leased = start
+        return True
+
+    def age(self, prefetched: Prefetched) -> float:
+        """Seconds of the server's lease that are gone."""
+        return self._loop.time() - prefetched.message.leased
+
+    async def _stop_listening(self) -> None:
+        """A pull that still waits would take a message to nobody. Without a listener the server drops it;
+        what it sent before it heard of that arrives before it answers, which draining waits for."""
+        if self._inbox is None or self._link.client.is_closed:
+            return
+        try:
+            with translated("leaving"):
+                leaving = self._inbox.drain() if self._link.client.is_connected else self._inbox.unsubscribe()  # type: ignore[no-untyped-call]
+                await asyncio.wait_for(leaving, self._link.deadline)
+        except EventproofError as failed:
+            log.info("%s", failed)
+
+    async def _receive(self, raw: Msg) -> None:
+        if not raw.reply:
+            if not self.puller.answered(raw.subject, raw.headers or {}):
+                self.spawn(0, self._check_group())
+            return
+        message = parse(raw, self._loop.time())
+        self._arrived(message.partition)
+        self.puller.arrived(message.partition)
+        if message.delivered == 1:
+            self._admit(message, 1)
+        else:
+            self.spawn(message.partition, self._admit_again(message))
+
+    async def _admit_again(self, message: Message) -> bool:
+        self._admit(message, message.delivered - await returns.read(self._link, self._group, message))
+        return False
+
+    def _admit(self, message: Message, attempt: int) -> None:
+        try:
+            event = _decode(message)
+        except InvalidEvent as problem:
+            self.spawn(message.partition, self._set_aside(message, str(problem)))
+            return
+        prefetched = Prefetched(message, event, attempt)
+        limit = self._group.policy.max_attempts
+        if limit is not None and attempt > limit:
+            self.spawn(message.partition, self.give_up(prefetched, "attempts"))
+        else:
+            self._offer(prefetched)
+
+    def _offer(self, prefetched: Prefetched) -> None:
+        self.ready.append(prefetched)
+        self._changed()
+        if self._review is None and self._open:
+            self._review = self._loop.call_later(REVIEW, self._review_ready)
+
+    def _review_ready(self) -> None:
+        self._review = None
+        old = [prefetched for prefetched in self.ready if self.age(prefetched) >= REVIEW / 2]
+        for prefetched in old:
+            self.ready.remove(prefetched)
+            self.spawn(prefetched.message.partition, self._keep_or_return(prefetched))
+        if self.ready:
+            self._review = self._loop.call_later(REVIEW, self._review_ready)
+
+    async def _keep_or_return(self, prefetched: Prefetched) -> bool:
+        """A message that nobody here took for a while belongs to whoever waits for it elsewhere."""
+        if await disposal.wanted_elsewhere(self._link, self._group, prefetched.message):
+            await disposal.give_back(self._link, self._group, prefetched)
+            return True
+        if self.age(prefetched) < self._group.ack_wait / 2 or await self.renew(prefetched):
+            self._offer(prefetched)
+        return False
+
+    async def _set_aside(self, message: Message, problem: str) -> bool:
+        moved = await disposal.set_aside(self._link, self._group, message, problem)
+        if not moved:
+            self.puller.stop(message.partition)
+        return moved
+
+    async def _check_group(self) -> bool:
+        """A pull found nobody: a server that starts, or a group or topic that was deleted."""
+        try:
+            await api.consumer_info(self._link, self._group.topic.stream, self._group.durable(0))
+        except Rejected as refused:
+            self._gone(f"group {self._group.name}: {refused}")
+        return False
+
+    async def _beside(self, partition: int, act: Coroutine[Any, Any, bool | None]) -> None:
+        try:
+            free = await act
+        except EventproofError as failed:
+            log.warning("group %s, partition %d: %s", self._group.name, partition, failed)
+            free = True  # the message comes back when its lease ends
+        if free is not False:
+            self.puller.release(partition)
+            self._changed()
+
+
+def _decode(message: Message) -> Event:
+    if not structured.is_structured(message.content_type):
+        raise InvalidEvent(
+            "datacontenttype", f"the message's content type is {message.content_type or 'not given'!r}"
+        )
+    return structured.decode(message.data)

@@ -1,0 +1,63 @@
+"""Requests and their answers, many at once over one inbox.
+
+The client library has the same; this one costs half as much per request, sends before it first suspends
+(the library's first request opens the inbox and may be overtaken by the second), and tells all who wait
+when the connection is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import count
+
+import nats.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+
+class Requests:
+    """The open requests of one client. `open` comes first."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._numbers = count(1)
+        self._open: dict[str, asyncio.Future[Msg]] = {}
+        self._inbox = ""
+
+    async def open(self) -> None:
+        inbox = self._client.new_inbox()
+        await self._client.subscribe(f"{inbox}.*", cb=self._answered)
+        self._inbox = f"{inbox}."
+
+    async def ask(self, subject: str, payload: bytes, headers: dict[str, str] | None, timeout: float) -> Msg:
+        """The answer. Raises what `Client.publish` raises, NoRespondersError, and TimeoutError of nats.errors
+        after `timeout` seconds."""
+        loop = asyncio.get_running_loop()
+        reply = f"{self._inbox}{next(self._numbers)}"
+        self._open[reply] = answer = loop.create_future()
+        timer = loop.call_later(timeout, _time_out, answer)
+        try:
+            await self._client.publish(subject, payload, reply, headers)
+            message: Msg = await answer
+        finally:
+            timer.cancel()
+            del self._open[reply]
+        if message.headers and message.headers.get("Status") == "503":
+            raise nats.errors.NoRespondersError
+        return message
+
+    def close(self) -> None:
+        """The connection is closed for good: no answer will come."""
+        for answer in self._open.values():
+            if not answer.done():
+                answer.set_exception(nats.errors.StaleConnectionError())
+
+    async def _answered(self, message: Msg) -> None:
+        answer = self._open.get(message.subject)
+        if answer is not None and not answer.done():
+            answer.set_result(message)
+
+
+def _time_out(answer: asyncio.Future[Msg]) -> None:
+    if not answer.done():
+        answer.set_exception(nats.errors.TimeoutError())

@@ -1,0 +1,156 @@
+"""One member of a group: hands out events of all partitions under leases, as they come in."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Final
+
+from eventproof.adapters.clock import now
+from eventproof.adapters.errors import EventproofError, SessionLost
+from eventproof.adapters.nats import disposal
+from eventproof.adapters.nats.group import Group
+from eventproof.adapters.nats.intake import Intake
+from eventproof.adapters.nats.link import Link
+from eventproof.adapters.nats.settle import HandOut, JetStreamDelivery, Prefetched
+from eventproof.schemas import timestamps
+from eventproof.schemas.event import Event
+
+log = logging.getLogger("eventproof.adapters.nats")
+AHEAD: Final = 4  # messages fetched beyond those handed out, while somebody waits for one
+
+
+class Session:
+    """`eventproof.adapters.port.Subscription` on JetStream; several tasks may iterate over it."""
+
+    def __init__(self, link: Link, group: Group) -> None:
+        self._link = link
+        self._group = group
+        self._intake = Intake(link, group, arrived=self._replace, changed=self._wake, gone=self.end)
+        self._handed: dict[int, HandOut] = {}  # by partition: one message of each is in flight
+        self._waiters = 0
+        self._change = asyncio.Event()
+        self._ended: str | None = None
+
+    def __aiter__(self) -> Session:
+        return self
+
+    async def __anext__(self) -> JetStreamDelivery:
+        self._waiters += 1
+        try:
+            while (delivery := await self._hand_out()) is None:
+                self._change.clear()
+                await self._pump()
+                await self._change.wait()
+        finally:
+            self._waiters -= 1
+        return delivery
+
+    async def open(self) -> None:
+        """Begin to listen. Raises Indeterminate."""
+        self._link.on_close.add(self._closed)
+        await self._intake.open()
+
+    async def close(self) -> None:
+        """Leave: what is unsettled goes back, so that others have it at once."""
+        self.end(f"this member left group {self._group.name}")
+        self._link.on_close.discard(self._closed)
+        await self._intake.close()
+        handed = [hand_out for hand_out in self._handed.values() if not hand_out.busy]
+        for hand_out in handed:
+            hand_out.delivery.lose()
+        if self._link.client.is_connected:
+            await self._return_all(handed)
+
+    def end(self, reason: str) -> None:
+        """From now on `__anext__` raises SessionLost."""
+        self._ended = self._ended or reason
+        self._change.set()
+
+    async def settling(self, hand_out: HandOut) -> None:
+        if not hand_out.released and self._ended is None:
+            hand_out.released = True
+            self._intake.puller.release(hand_out.partition)
+            await self._pump()
+
+    def ended(self, hand_out: HandOut) -> None:
+        if self._handed.get(hand_out.partition) is hand_out:
+            del self._handed[hand_out.partition]
+        if not hand_out.released:
+            hand_out.released = True
+            self._intake.puller.release(hand_out.partition)
+        self._wake()
+
+    async def _hand_out(self) -> JetStreamDelivery | None:
+        """The next delivery, or None if there is none now; nothing is awaited before it says None."""
+        ready = self._intake.ready
+        while self._ended is None:
+            if not ready or self._held() >= self._group.policy.max_in_flight:
+                return None
+            prefetched = ready.popleft()
+            if _expired(prefetched.event):
+                self._intake.spawn(prefetched.message.partition, self._intake.give_up(prefetched, "expired"))
+            elif self._intake.age(prefetched) < self._group.grace / 2 or await self._renew(prefetched):
+                return self._deliver(prefetched)
+        raise SessionLost(self._ended)
+
+    def _deliver(self, prefetched: Prefetched) -> JetStreamDelivery:
+        hand_out = HandOut(self._link, self._group, prefetched, self)
+        self._handed[hand_out.partition] = hand_out
+        return hand_out.delivery
+
+    async def _renew(self, prefetched: Prefetched) -> bool:
+        try:
+            renewed = await self._intake.renew(prefetched)
+        except EventproofError as failed:
+            log.info("a message waited too long and could not be renewed: %s", failed)
+            self._intake.spawn(
+                prefetched.message.partition, disposal.forget(self._link, self._group, prefetched)
+            )
+            return False
+        except asyncio.CancelledError:
+            self._intake.ready.appendleft(prefetched)
+            self._wake()
+            raise
+        if renewed and self._ended is not None:  # left meanwhile: it goes back with the rest
+            self._intake.ready.appendleft(prefetched)
+            return False
+        return renewed
+
+    async def _return_all(self, handed: list[HandOut]) -> None:
+        acts = [disposal.give_back(self._link, self._group, prefetched) for prefetched in self._intake.ready]
+        acts += [disposal.hand_back(self._link, hand_out.prefetched.message) for hand_out in handed]
+        for failed in await asyncio.gather(*acts, return_exceptions=True):
+            if isinstance(failed, EventproofError):
+                log.info("a message was not returned, and comes back when its lease ends: %s", failed)
+            elif failed is not None:
+                raise failed
+
+    def _replace(self, partition: int) -> None:
+        """The server delivered a message of the partition again: what is held of it is ours no more."""
+        hand_out = self._handed.get(partition)
+        if hand_out is not None and not hand_out.busy:
+            hand_out.delivery.lose()
+
+    def _held(self) -> int:
+        """Hand-outs that no settlement is under way for."""
+        return sum(not hand_out.busy for hand_out in self._handed.values())
+
+    async def _pump(self) -> None:
+        room = self._group.policy.max_in_flight - self._held()
+        await self._intake.puller.pump(min(AHEAD if self._waiters else 1, room) - len(self._intake.ready))
+
+    def _wake(self) -> None:
+        """Let who waits look for a delivery, and ask for more."""
+        self._change.set()
+
+    def _closed(self) -> None:
+        self.end("the connection was closed")
+
+
+def _expired(event: Event) -> bool:
+    """A dead letter keeps the expiry of its original and does not expire."""
+    expiry = event.extensions.get("expirytime")
+    if expiry is None or "dlreason" in event.extensions:
+        return False
+    return timestamps.parse("expirytime", str(expiry))[0] <= now()

@@ -1,0 +1,139 @@
+"""Settling one hand-out at the server; each act is confirmed by it.
+
+The server takes a settlement from whoever sends it, however late. So nothing is sent once the lease is
+over, nor kept for later while there is no connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Final, Protocol
+
+import msgspec
+
+from eventproof.adapters.delivery import LeasedDelivery
+from eventproof.adapters.errors import LeaseExpired, Rejected
+from eventproof.adapters.nats.api import NANOSECONDS
+from eventproof.adapters.nats.deadletter import bury
+from eventproof.adapters.nats.group import Group
+from eventproof.adapters.nats.link import Link
+from eventproof.adapters.nats.message import Message
+from eventproof.schemas.deadletter import Reason
+from eventproof.schemas.event import Event
+
+ACK: Final = b"+ACK"
+PROGRESS: Final = b"+WPI"
+
+
+class Prefetched(msgspec.Struct, eq=False, gc=False):
+    """A decoded message that waits to be handed out as the given attempt."""
+
+    message: Message
+    event: Event
+    attempt: int
+
+
+class Watcher(Protocol):
+    """Who keeps the hand-outs: the session."""
+
+    async def settling(self, hand_out: HandOut) -> None:
+        """A settlement begins: its lane is as good as free."""
+        ...
+
+    def ended(self, hand_out: HandOut) -> None:
+        """Settled, or the lease is lost."""
+        ...
+
+
+class JetStreamDelivery(LeasedDelivery):
+    """Tells its session when the lease is lost."""
+
+    __slots__ = ("hand_out",)
+    hand_out: HandOut
+
+    def lose(self) -> None:
+        super().lose()
+        self.hand_out.lost()
+
+
+class HandOut:
+    """`eventproof.adapters.delivery.Settlement` of one message.
+
+    busy: a settlement is on its way. released: its lane was given free by one.
+    """
+
+    __slots__ = ("_group", "_link", "_watcher", "busy", "delivery", "prefetched", "released")
+
+    def __init__(self, link: Link, group: Group, prefetched: Prefetched, watcher: Watcher) -> None:
+        self._link = link
+        self._group = group
+        self._watcher = watcher
+        self.prefetched = prefetched
+        self.busy = self.released = False
+        message = prefetched.message
+        self.delivery = JetStreamDelivery(
+            prefetched.event,
+            self,
+            attempt=prefetched.attempt,
+            ack_timeout=group.policy.ack_timeout,
+            position=str(message.sequence),
+            partition=message.partition,
+        )
+        self.delivery.hand_out = self
+
+    @property
+    def partition(self) -> int:
+        return self.prefetched.message.partition
+
+    async def ack(self) -> None:
+        await self._settle(self._confirm(ACK))
+
+    async def nack(self, delay: float | None) -> None:
+        attempt, policy = self.prefetched.attempt, self._group.policy
+        if policy.max_attempts is not None and attempt >= policy.max_attempts:
+            await self._settle(self._bury("attempts", ""))
+        else:
+            await self._settle(self._confirm(_nak(policy.delay_after(attempt) if delay is None else delay)))
+
+    async def reject(self, reason: str) -> None:
+        if self._group.policy.dead_letter is None:
+            raise Rejected(
+                "no-dead-letter", f"the policy of group {self._group.name} names no dead-letter topic"
+            )
+        await self._settle(self._bury("rejected", reason))
+
+    async def extend(self) -> None:
+        await self._confirm(PROGRESS)
+
+    def lost(self) -> None:
+        self._watcher.ended(self)
+
+    async def _settle(self, act: Awaitable[None]) -> None:
+        self.busy = True
+        try:
+            await self._watcher.settling(self)
+            await act
+        finally:
+            self.busy = False
+        self._watcher.ended(self)
+
+    async def _confirm(self, verb: bytes) -> None:
+        if not self._link.client.is_connected:
+            await self._link.ready()
+            self._check_held()
+        await self._link.request(self.prefetched.message.reply, verb)
+
+    async def _bury(self, reason: Reason, error: str) -> None:
+        await self._link.ready()
+        self._check_held()
+        message, event, attempt = self.prefetched.message, self.prefetched.event, self.prefetched.attempt
+        await bury(self._link, self._group, message, event, reason=reason, attempts=attempt, error=error)
+
+    def _check_held(self) -> None:
+        if self.delivery.lost:
+            raise LeaseExpired("the lease ended while there was no connection")
+
+
+def _nak(delay: float) -> bytes:
+    """Without a delay the server redelivers at once, whatever its own back-off."""
+    return b'-NAK {"delay": %d}' % round(delay * NANOSECONDS) if delay > 0 else b"-NAK"

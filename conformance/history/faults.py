@@ -1,0 +1,81 @@
+"""Faults of a run, and which state each of them may have taken: what `survives` claims decides.
+
+A fault is uncovered for a state (messages, acks, attempts, delays, dedup) when the claims do not say that
+the state survives it. A pause loses nothing; it only ends sessions.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from functools import cached_property
+from typing import Final, Literal, get_args
+
+from eventproof.adapters.claims import Fault, Survives
+from eventproof.conformance.history.entities import NEVER
+from eventproof.conformance.history.record import Record
+
+State = Literal["messages", "acks", "attempts", "delays", "dedup"]
+BREAKS: Final = frozenset({"broker.killed", "broker.paused"})
+NAMES: Final = frozenset(get_args(Fault))
+
+
+def after(moments: list[int], i: int) -> int:
+    """The first of the sorted moments later than i, or NEVER."""
+    at = bisect_right(moments, i)
+    return moments[at] if at < len(moments) else NEVER
+
+
+def between(moments: list[int], low: int, high: int) -> int:
+    """How many of the sorted moments lie between low and high, both excluded."""
+    return max(0, bisect_right(moments, high - 1) - bisect_right(moments, low))
+
+
+class Faults:
+    """breaks: faults that end every session; cuts: by process, faults that end its sessions.
+    all: both, with pauses of consumers left out. healed: ns of the last heal; changed: by topic,
+    topic.changed."""
+
+    def __init__(self, survives: Survives) -> None:
+        self._survives = survives
+        self._kills: list[tuple[int, str]] = []
+        self.breaks: list[int] = []
+        self.cuts: defaultdict[str, list[int]] = defaultdict(list)
+        self.all: list[int] = []
+        self.changed: defaultdict[str, list[int]] = defaultdict(list)
+        self.healed = 0
+        self.healed_at = 0
+
+    def add(self, record: Record) -> None:
+        """Note a broker or link fault."""
+        self.all.append(record.i)
+        if record.kind == "link.cut" and record.process:
+            self.cuts[record.process].append(record.i)
+            return
+        self.breaks.append(record.i)
+        if record.kind == "broker.killed":
+            self._kills.append((record.i, record.reason if record.reason in NAMES else "broker-kill"))
+
+    def heal(self, record: Record) -> None:
+        """Note the end of a fault."""
+        self.healed, self.healed_at = record.t, record.i
+
+    def covers_loss(self, state: State) -> bool:
+        """Whether the state survives the loss of a consumer."""
+        return "consumer-loss" in getattr(self._survives, state)
+
+    @cached_property
+    def _uncovered(self) -> dict[str, list[int]]:
+        return {
+            state: [i for i, cause in self._kills if cause not in getattr(self._survives, state)]
+            for state in get_args(State)
+        }
+
+    def uncovered(self, state: State) -> list[int]:
+        """Moments of the broker faults that the state need not survive."""
+        return self._uncovered[state]
+
+    def ends(self, process: str, i: int) -> int:
+        """The first fault after i that ends the process's sessions at the broker."""
+        first = after(self.breaks, i) if self.breaks else NEVER
+        return min(first, after(self.cuts[process], i)) if process in self.cuts else first

@@ -1,0 +1,99 @@
+"""What a group is owed, and the proof that nothing more arrives.
+
+A call is owed to a group if its copy is surely stored (confirmed and not answered duplicate, or seen
+somewhere), the group's topic and type filter match, and it lies after the group's start. Events that
+expire within the history, or that a fault may have taken which `survives` does not cover, are not owed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from eventproof.conformance.history.entities import NANOSECONDS, NEVER, Call, Group
+from eventproof.conformance.history.faults import after
+from eventproof.conformance.history.index import Index
+from eventproof.conformance.history.record import Record
+
+ZERO = ("pending", "in_flight", "pending_again", "in_flight_again")
+
+
+def stored(call: Call, calls: list[Call]) -> bool:
+    """Whether the call's own copy is surely stored. `calls`: those of its event. When the broker does not
+    say whether it is a duplicate, a call with an earlier one that was not refused is not sure."""
+    if call.seen and not call.refused:
+        return True
+    if call.outcome != "ok" or call.duplicate:
+        return False
+    return call.duplicate is False or not any(c.i < call.i and not c.refused for c in calls)
+
+
+def owed(index: Index, call: Call, group: Group) -> bool:
+    """Whether the group must get the call's event."""
+    invoke = call.invoke
+    if call.outcome != "ok" and not call.seen:
+        return False
+    if invoke.topic != group.topic or not group.wants(invoke.type) or group.subscribed == NEVER:
+        return False
+    late = group.policy.start == "latest" and call.i < group.subscribed
+    if late or call.i < group.deleted or 0 < invoke.expires <= index.last.t + index.slack:
+        return False
+    if after(index.faults.uncovered("messages"), call.i) != NEVER:
+        return False
+    calls = index.events.get((invoke.topic, invoke.event), [call]) if call.repeated else [call]
+    return stored(call, calls) and not (call.repeated and _consumed_before(index, call, calls, group))
+
+
+def _consumed_before(index: Index, call: Call, calls: list[Call], group: Group) -> bool:
+    """Whether the claimed deduplication at the consumer may have taken the copy: the group got another
+    call of the event, not longer ago than the window."""
+    dedup = index.claims.consume_dedup
+    if dedup.scope == "none":
+        return False
+    window = NEVER if dedup.window is None else int(dedup.window * NANOSECONDS) + index.slack
+    for other in calls:
+        copy = group.delivered(other.number)
+        if other is call or (dedup.scope == "key" and other.invoke.key != call.invoke.key):
+            continue
+        last = max((d.t for d in copy.deliveries), default=0) if copy is not None else None
+        dead = max((r.t for r in group.dead.get(other.number, ())), default=None)
+        moments = [t for t in (last, dead) if t is not None]
+        if moments and call.invoke.t - max(moments) <= window:
+            return True
+    return False
+
+
+def missing(index: Index, group: Group) -> list[Call]:
+    """Calls owed to the group and neither delivered nor dead-lettered to it; remembered."""
+    known = index.remembered.get(group)
+    if known is None:
+        known = index.remembered[group] = list(_missing(index, group))
+    return known
+
+
+def _missing(index: Index, group: Group) -> Iterator[Call]:
+    dead, delivered = group.dead, group.delivered
+    for call in index.topics.get(group.topic, ()):
+        number = call.number
+        if delivered(number) is None and number not in dead and owed(index, call, group):
+            yield call
+
+
+def drained(index: Index, group: Group) -> int:
+    """The last proof that nothing more arrives for the group, or 0."""
+    return max((r.i for r in group.drained if proven(index, r, group.waits)), default=0)
+
+
+def dead_drained(index: Index, topic: str) -> int:
+    """The last proof that nothing more arrives in a dead-letter topic, or 0. It has no leases to wait for."""
+    return max((r.i for r in index.dead_drained.get(topic, ()) if proven(index, r, 0)), default=0)
+
+
+def proven(index: Index, record: Record, waits: int) -> bool:
+    """Whether the numbers of a drained record prove it: twice idle, nothing stored in between, further
+    apart than `waits` ns; or, without counters, silence for as long as redeliveries may take."""
+    numbers = record.numbers
+    if "silence_ns" in numbers and "pending" not in numbers:
+        return numbers["silence_ns"] >= int(index.claims.redelivery.within * NANOSECONDS)
+    idle = all(numbers.get(name, 1) == 0 for name in ZERO)
+    still = "last" in numbers and numbers["last"] == numbers.get("last_again")
+    return idle and still and numbers.get("gap_ns", 0) > waits

@@ -1,0 +1,38 @@
+"""What a mutant is: the memory broker with one step wrong, once in a while.
+
+A mutant misbehaves at one opportunity in five at most, chosen by what the opportunity is about and not by
+how many there were before: so it does the same in a smaller scenario.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from zlib import crc32
+
+import msgspec
+
+from eventproof.adapters.memory import Engine
+
+ONE_IN = 5
+
+
+def rarely(*what: object) -> bool:
+    """True for one in five of all things, and always for the same ones."""
+    return crc32(repr(what).encode()) % ONE_IN == 0
+
+
+class Mutant(msgspec.Struct, frozen=True, kw_only=True):
+    """A broken broker. anomaly: the code that must find it. options: how the memory broker is configured."""
+
+    anomaly: str
+    engine: type[Engine]
+    options: Mapping[str, Any] = {}
+
+    @property
+    def name(self) -> str:
+        return self.engine.__name__
+
+    @property
+    def summary(self) -> str:
+        return (self.engine.__doc__ or "").strip()

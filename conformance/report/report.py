@@ -1,0 +1,76 @@
+"""The result of one run, as data: report.json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from eventproof.adapters.claims import Claims
+from eventproof.conformance.rules.rule import Violation
+from eventproof.conformance.verdict import ProfileState, Verdict
+
+FORMAT = 1
+
+
+class Counts(msgspec.Struct, kw_only=True):
+    """What the run consisted of. unproven: groups whose drain was not proven, of `drains`."""
+
+    scenarios: int = 0
+    operations: int = 0
+    records: int = 0
+    publishes: int = 0
+    indeterminate: int = 0
+    deliveries: int = 0
+    redeliveries: int = 0
+    dead_letters: int = 0
+    duplicates: int = 0
+    joins: int = 0
+    drains: int = 0
+    unproven: int = 0
+
+
+class Counterexample(msgspec.Struct, frozen=True, kw_only=True):
+    """A violation, as small as it could be made.
+
+    scenario: number of the one that showed it first. original, minimal, history: files in the report
+    folder. operations: of the minimal scenario. shown: of `reruns` runs of it, how many showed it again.
+    """
+
+    anomaly: str
+    requirements: tuple[str, ...]
+    violation: Violation
+    scenario: int
+    original: str
+    minimal: str
+    history: str
+    operations: int
+    shown: int
+    reruns: int
+    story: tuple[str, ...]
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """One run of the suite on one broker in one configuration."""
+
+    format: int = FORMAT
+    target: str
+    tier: str
+    seed: int
+    started: str
+    seconds: float
+    versions: Mapping[str, str]
+    options: Mapping[str, str]
+    claims: Claims
+    counts: Counts
+    profiles: Mapping[str, ProfileState]
+    verdicts: tuple[Verdict, ...]
+    counterexamples: tuple[Counterexample, ...] = ()
+
+
+def save(report: Report, folder: Path) -> Path:
+    """Write report.json."""
+    path = folder / "report.json"
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n")
+    return path

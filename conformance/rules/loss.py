@@ -1,0 +1,256 @@
+"""B: what a group is owed reaches it, and stays with it until it is settled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from eventproof.conformance.history.entities import NEVER, Call, Copy, Delivery, Group
+from eventproof.conformance.history.faults import after
+from eventproof.conformance.history.index import Index
+from eventproof.conformance.history.owed import drained, missing, owed
+from eventproof.conformance.history.record import Record
+from eventproof.conformance.history.settled import expired, in_settlement, possibly_settled
+from eventproof.conformance.rules.rule import Tally, rule
+
+
+def _lost_in_the_middle(index: Index, tally: Tally) -> None:
+    """A call owed to a group was neither delivered nor dead-lettered, though a later event of its lane (D1) was
+    delivered. This needs no drain. Void if another session may have been about to hand the call out when
+    the history ended. Exercised: calls owed in a lane of which something was delivered."""
+    for group in index.groups.values():
+        _count_owed(index, tally, group, by_lane=True)
+        for call, follower in _overtaken(index, group):
+            if _may_be_coming(group, follower):
+                tally.void += 1
+                continue
+            later = follower.copy
+            tally.violate(
+                f"Call {call.number} never reached group {group.name}, though {later.name}, published after it was"
+                " confirmed, did.",
+                (call.i, call.confirmed, follower.i),
+                (call.number, *later.calls),
+                group,
+            )
+
+
+def _overtaken(index: Index, group: Group) -> Iterator[tuple[Call, Delivery]]:
+    """Missing calls that a later event of their lane overtook, with its delivery."""
+    whole = index.claims.ordering.scope == "topic"
+    latest: dict[str, Delivery | None] = {}
+    for call in missing(index, group):
+        key = call.invoke.key
+        if call.confirmed == NEVER or not (whole or key):
+            continue
+        lane = "" if whole else key
+        if lane not in latest:
+            latest[lane] = _latest(group, None if whole else key)
+        follower = latest[lane]
+        if follower is None or follower.copy.call is None or follower.copy.call.i < call.confirmed:
+            continue
+        if after(index.faults.changed.get(group.topic, []), call.i) > follower.i:
+            yield call, follower
+
+
+def _latest(group: Group, key: str | None) -> Delivery | None:
+    """The first hand-out of the call of the lane (None: all lanes) that was published last."""
+    lanes = group.lanes.values() if key is None else (group.lanes.get(key, []),)
+    firsts = (d for lane in lanes for d in lane if d.copy.first is d and d.copy.call is not None)
+    return max(firsts, key=lambda d: d.copy.call.i if d.copy.call is not None else 0, default=None)
+
+
+def _may_be_coming(group: Group, follower: Delivery) -> bool:
+    """Whether a next of another live session, asked before the follower came, is open at the end."""
+    return any(
+        s.asked is not None and s.ended == NEVER and s is not follower.session and s.asked.i < follower.i
+        for s in group.sessions
+    )
+
+
+def _lost(index: Index, tally: Tally) -> None:
+    """A call owed to a group was neither delivered nor dead-lettered to it, and the group was proven drained
+    after the call completed. Exercised: calls owed to a group that was drained after them."""
+    for group in index.groups.values():
+        _count_owed(index, tally, group, proof=drained(index, group))
+        for call, proof in _lost_calls(index, group):
+            _report_lost(tally, group, call, proof)
+
+
+def _lost_calls(index: Index, group: Group) -> Iterator[tuple[Call, int]]:
+    """Missing calls with a proof of drain after them."""
+    proof = drained(index, group)
+    return ((call, proof) for call in missing(index, group) if _completed(call) < proof)
+
+
+def _completed(call: Call) -> int:
+    return call.done.i if call.done is not None else call.i
+
+
+def _report_lost(tally: Tally, group: Group, call: Call, proof: int) -> None:
+    fate = "was confirmed" if call.outcome == "ok" else "took effect"
+    tally.violate(
+        f"Call {call.number} {fate} but never reached group {group.name}, which has drained.",
+        (call.i, _completed(call), proof),
+        (call.number,),
+        group,
+    )
+
+
+def _count_owed(
+    index: Index, tally: Tally, group: Group, *, by_lane: bool = False, proof: int = NEVER
+) -> None:
+    whole = index.claims.ordering.scope == "topic"
+    for call in index.topics.get(group.topic, ()):
+        in_lane = not by_lane or (whole and group.copies) or call.invoke.key in group.lanes
+        if in_lane and (whole or not by_lane or call.invoke.key) and _completed(call) < proof:
+            tally.exercised += owed(index, call, group)
+
+
+class Abandoned(NamedTuple):
+    """A call handed out to a group and not settled; last: its last hand-out."""
+
+    call: Call
+    group: Group
+    last: Delivery
+
+
+def _abandoned(index: Index, group: Group) -> Iterator[Abandoned]:
+    """Calls handed out to the group, not dead-lettered, and no ack or reject of which is ok, indeterminate or
+    open; expired ones and those that a fault may have taken left out."""
+    handed: dict[int, list[Copy]] = {}
+    for copy in group.copies:
+        if copy.settled == NEVER and copy.call is not None and not copy.call.refused:
+            handed.setdefault(copy.call.number, []).append(copy)
+    undone = index.faults.uncovered("messages")
+    for number, copies in handed.items():
+        call = copies[0].call
+        last = max((d for copy in copies for d in copy.deliveries), key=lambda d: d.i)
+        if call is None or number in group.dead or _settled_elsewhere(group, call, copies):
+            continue
+        gone = group.deleted > last.i or after(undone, call.i) != NEVER
+        if not gone and not expired(index, last.copy, index.last.t):
+            yield Abandoned(call, group, last)
+
+
+def _settled_elsewhere(group: Group, call: Call, copies: list[Copy]) -> bool:
+    """Whether another copy of the call was settled: some brokers rename a copy when they redeliver it."""
+    return any(c.call is call and c.settled != NEVER for c in group.copies_of(call.number)) if copies else False
+
+
+def _lost_redelivery(index: Index, tally: Tally) -> None:
+    """A call was handed out to a group, which has drained since; it is not dead-lettered, and no ack or reject
+    of any of its deliveries returned, is indeterminate or open.
+    Exercised: copies of which a hand-out failed before the drain."""
+    for group in index.groups.values():
+        proof = drained(index, group)
+        tally.exercised += sum(1 for copy in group.copies if _failed(copy) < proof)
+        for call, _, last in _abandoned(index, group):
+            if last.i < proof:
+                tally.violate(
+                    f"Call {call.number} was handed to group {group.name}, never settled and not handed out again:"
+                    " the group has drained.",
+                    (call.i, last.i, proof),
+                    (call.number,),
+                    group,
+                )
+
+
+def _failed(copy: Copy) -> int:
+    """When its first hand-out surely did not settle it: it was nacked, lost or its session ended first."""
+    first = copy.first
+    nacks = (a.invoke.i for a in first.acts if a.verb == "nack" and not a.refused)
+    return min(first.lost, min(nacks, default=NEVER), max(first.session.ended, first.i)) if _unsettled(first) else NEVER
+
+
+def _unsettled(delivery: Delivery) -> bool:
+    return not in_settlement(delivery, NEVER)
+
+
+def _premature_settle(index: Index, tally: Tally) -> None:
+    """The group's settled position passed a copy that it was owed or handed, and that was not even possibly
+    settled then. Exercised: copies passed by a position that was read."""
+    for group in index.groups.values():
+        for partition in {r.partition for r in group.positions}:
+            copies = sorted(_placed(index, group, partition))
+            at = 0
+            for record in (r for r in group.positions if r.partition == partition and r.position.isdecimal()):
+                while at < len(copies) and copies[at][0] <= int(record.position):
+                    tally.exercised += 1
+                    _judge_passed(index, tally, group, copies[at][1], record)
+                    at += 1
+
+
+def _placed(index: Index, group: Group, partition: int) -> Iterator[tuple[int, int]]:
+    """(position, call) of the copies in the partition that the group was owed or handed."""
+    for call in index.topics.get(group.topic, ()):
+        copy, done = group.delivered(call.number), call.done
+        where = copy.first.record if copy is not None else done
+        if where is not None and where.partition == partition and where.position.isdecimal():
+            if copy is not None or (owed(index, call, group) and not call.duplicate):
+                yield int(where.position), call.number
+
+
+def _judge_passed(index: Index, tally: Tally, group: Group, number: int, record: Record) -> None:
+    copy, call = group.delivered(number), index.calls[number]
+    if number in group.dead or (copy is not None and possibly_settled(index, copy, record)):
+        return
+    if copy is None and _completed(call) > record.i:
+        return
+    handed = tuple(d.i for d in copy.deliveries if d.i < record.i) if copy is not None else ()
+    tally.violate(
+        f"Group {group.name} counts everything up to position {record.position} of partition {record.partition} as"
+        f" settled, but call {number} at or before it was not acked.",
+        (call.i, *handed[-3:], record.i),
+        (number,),
+        group,
+    )
+
+
+def _fan_out_miss(index: Index, tally: Tally) -> None:
+    """Lost for one group (B1 or B2) while another group was handed it.
+    Exercised: calls owed to a group that another group was handed."""
+    for group in index.groups.values():
+        others = [g for g in index.groups.values() if g is not group and g.topic == group.topic]
+        if not others:
+            continue
+        for call in index.topics.get(group.topic, ()):
+            if any(g.delivered(call.number) for g in others):
+                tally.exercised += owed(index, call, group)
+        lost = dict(_lost_calls(index, group))
+        lost.update((c, d.i) for c, d in _overtaken(index, group) if not _may_be_coming(group, d))
+        for call, proof in lost.items():
+            found = [g.delivered(call.number) for g in others]
+            other = next((copy for copy in found if copy is not None), None)
+            if other is not None:
+                tally.violate(
+                    f"Call {call.number} reached group {other.group.name} but not group {group.name}.",
+                    tuple(sorted((call.i, other.first.i, proof))),
+                    (call.number,),
+                    group,
+                )
+
+
+def _unseen(index: Index, tally: Tally) -> None:
+    """Owed and never handed out, or handed out and never settled, but the group was not proven drained since:
+    inconclusive, never a failure. Exercised: groups."""
+    for group in index.groups.values():
+        tally.exercised += 1
+        proof = drained(index, group)
+        unseen = [(c, _completed(c)) for c in missing(index, group) if _completed(c) >= proof]
+        unseen += [(a.call, a.last.i) for a in _abandoned(index, group) if a.last.i >= proof]
+        for call, moment in unseen:
+            tally.violate(
+                f"Call {call.number} is not settled for group {group.name}, and nothing proves that it is not still"
+                " to come.",
+                (call.i, moment),
+                (call.number,),
+                group,
+            )
+
+
+LOST_IN_THE_MIDDLE = rule("B1", "lost in the middle", _lost_in_the_middle)
+LOST = rule("B2", "lost", _lost)
+LOST_REDELIVERY = rule("B3", "lost redelivery", _lost_redelivery)
+PREMATURE_SETTLE = rule("B4", "premature settle", _premature_settle)
+FAN_OUT_MISS = rule("B5", "fan-out miss", _fan_out_miss)
+UNSEEN = rule("B7", "unseen", _unseen)

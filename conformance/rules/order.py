@@ -1,0 +1,149 @@
+"""D1, D1p, D3, A7: the order of first hand-outs. A lane is the events of one key, or of the whole topic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from itertools import combinations
+
+from eventproof.conformance.history.entities import NEVER, Delivery, Group
+from eventproof.conformance.history.faults import between
+from eventproof.conformance.history.index import Index
+from eventproof.conformance.rules.inversions import Pair, disagreements, firsts, inversions
+from eventproof.conformance.rules.rule import Tally, rule
+
+
+def _reordered(index: Index, tally: Tally) -> None:
+    """Of one key, m1 was confirmed before m2 was invoked, but m2 was surely handed out to a group first. An
+    event without a key has no order; a change of the topic's partitions starts anew.
+    Exercised: first hand-outs of events with a key that follow another of their key."""
+    for group in index.groups.values():
+        for lane in _keyed(group):
+            _judge(index, tally, group, lane, _confirmed)
+
+
+def _reordered_pipelined(index: Index, tally: Tally) -> None:
+    """Of one key and publisher, m1 was invoked before m2, both confirmed, but m2 was surely handed out to a
+    group first. Exercised: as D1, within one publisher."""
+    for group in index.groups.values():
+        for lane in _keyed(group):
+            for own in _by_publisher(lane):
+                _judge(index, tally, group, own, _invoked)
+
+
+def _inverted(index: Index, tally: Tally) -> None:
+    """D1 over the whole topic, with or without keys.
+    Exercised: first hand-outs that follow another of the topic."""
+    for group in index.groups.values():
+        lane = sorted((d for lane in group.lanes.values() for d in lane), key=_moment)
+        _judge(index, tally, group, list(firsts(lane)), _confirmed)
+
+
+def _keyed(group: Group) -> Iterator[list[Delivery]]:
+    for key, lane in group.lanes.items():
+        if key and len(lane) > 1:
+            yield list(firsts(lane))
+
+
+def _by_publisher(lane: Iterable[Delivery]) -> Iterable[list[Delivery]]:
+    found: dict[str, list[Delivery]] = {}
+    for delivery in lane:
+        call = delivery.copy.call
+        if call is not None and call.outcome == "ok" and not call.duplicate:
+            found.setdefault(call.invoke.process, []).append(delivery)
+    return found.values()
+
+
+def _judge(
+    index: Index, tally: Tally, group: Group, lane: list[Delivery], until: Callable[[Delivery], int]
+) -> None:
+    tally.exercised += max(0, len(lane) - 1)
+    for part in _unchanged(index, group, lane):
+        for late, early in inversions(part, until, _invoked):
+            _report(tally, group, late, early)
+
+
+def _unchanged(index: Index, group: Group, lane: list[Delivery]) -> Iterable[list[Delivery]]:
+    """The lane, cut where the topic changed; what was under way at a change is in no part."""
+    changed = index.faults.changed.get(group.topic)
+    if not changed:
+        return (lane,)
+    parts: dict[int, list[Delivery]] = {}
+    for delivery in lane:
+        start = between(changed, 0, _invoked(delivery))
+        if start == between(changed, 0, min(_confirmed(delivery), delivery.i)):
+            parts.setdefault(start, []).append(delivery)
+    return parts.values()
+
+
+def _report(tally: Tally, group: Group, late: Delivery, early: Delivery) -> None:
+    first, second = late.copy.call, early.copy.call
+    if first is None or second is None:
+        return
+    key = f" of key {late.copy.key!r}" if late.copy.key and late.copy.key == early.copy.key else ""
+    confirmed = (first.confirmed,) if first.confirmed < second.i else ()
+    tally.violate(
+        f"Group {group.name} was handed call {second.number}{key} before call {first.number}, which had been"
+        f" {'confirmed' if confirmed else 'invoked'} before call {second.number} was invoked.",
+        (first.i, *confirmed, second.i, early.i, late.i),
+        (first.number, second.number),
+        group,
+    )
+
+
+def _disagreement(index: Index, tally: Tally) -> None:
+    """Two groups of a topic were surely handed two copies in opposite order: of one key, or of the whole
+    topic where that is its order scope.
+    Exercised: copies handed to two groups that follow another one of their lane."""
+    whole = index.claims.ordering.scope == "topic"
+    for one, other in combinations(index.groups.values(), 2):
+        if one.topic != other.topic:
+            continue
+        ours = _named(one)
+        theirs = _named(other)
+        lanes: dict[str, list[Hashable]] = {}
+        for name, delivery in theirs.items():
+            if name in ours and (whole or delivery.copy.key):
+                lanes.setdefault("" if whole else delivery.copy.key, []).append(name)
+        for lane in lanes.values():
+            tally.exercised += len(lane) - 1
+            for here, there in disagreements(ours, theirs, lane):
+                _report_disagreement(tally, one, other, here, there)
+
+
+def _named(group: Group) -> dict[Hashable, Delivery]:
+    """First hand-outs by copy, in order."""
+    return {
+        (copy.call.number, copy.first.record.partition, copy.first.record.position): copy.first
+        for copy in group.copies
+        if copy.call is not None
+    }
+
+
+def _report_disagreement(tally: Tally, one: Group, other: Group, here: Pair, there: Pair) -> None:
+    before, after = here[0].copy, here[1].copy
+    tally.violate(
+        f"Group {one.name} was handed {before.name} before {after.name}, group {other.name} after it.",
+        tuple(sorted(d.i for d in (*here, *there))),
+        before.calls + after.calls,
+        other,
+    )
+
+
+def _moment(delivery: Delivery) -> int:
+    return delivery.i
+
+
+def _invoked(delivery: Delivery) -> int:
+    call = delivery.copy.call
+    return call.i if call is not None else NEVER
+
+
+def _confirmed(delivery: Delivery) -> int:
+    call = delivery.copy.call
+    return call.confirmed if call is not None else NEVER
+
+
+REORDERED = rule("D1", "reordered", _reordered)
+REORDERED_PIPELINED = rule("D1p", "reordered while pipelined", _reordered_pipelined)
+INVERTED = rule("D3", "real-time inversion", _inverted)
+DISAGREEMENT = rule("A7", "disagreement", _disagreement)

@@ -1,0 +1,92 @@
+"""A rule and what it finds. A rule is a pure function over the index; it is named by its anomaly.
+
+Rules judge whether or not the adapter claims what they judge: the verdict layer decides what a violation
+means. They take their parameters (how acks are confirmed, windows, scopes, what survives) from the claims
+in the header, and the weakest meaningful ones where nothing is claimed.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+
+import msgspec
+
+from eventproof.conformance.history.entities import Group
+from eventproof.conformance.history.index import Index
+
+STORED = 20
+
+
+class Violation(msgspec.Struct, frozen=True, kw_only=True):
+    """One occurrence of an anomaly. message: one sentence for somebody who has not read the source.
+    records: recorder indexes that show it, in order; calls: the publish calls concerned."""
+
+    code: str
+    message: str
+    records: tuple[int, ...] = ()
+    calls: tuple[int, ...] = ()
+    group: str = ""
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """What one rule found. exercised: how often the situation that it guards occurred; void: judgements
+    too close to a time bound to be made; count: all violations, of which at most `STORED` are kept."""
+
+    code: str
+    exercised: int = 0
+    void: int = 0
+    count: int = 0
+    violations: tuple[Violation, ...] = ()
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """code and name of the anomaly; doc: its definition and what counts as exercise."""
+
+    code: str
+    name: str
+    judge: Callable[[Index], Finding]
+    doc: str
+
+
+class Tally:
+    """Collects the finding of one rule."""
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+        self.exercised = 0
+        self.void = 0
+        self.count = 0
+        self._violations: list[Violation] = []
+
+    def violate(
+        self, message: str, records: tuple[int, ...] = (), calls: tuple[int, ...] = (), group: Group | None = None
+    ) -> None:
+        """Count a violation, and keep it while there is room."""
+        self.count += 1
+        if len(self._violations) < STORED:
+            name = group.name if group is not None else ""
+            self._violations.append(
+                Violation(code=self.code, message=message, records=records, calls=calls, group=name)
+            )
+
+    def finding(self) -> Finding:
+        """The result."""
+        return Finding(
+            code=self.code,
+            exercised=self.exercised,
+            void=self.void,
+            count=self.count,
+            violations=tuple(self._violations),
+        )
+
+
+def rule(code: str, name: str, judge: Callable[[Index, Tally], None]) -> Rule:
+    """A rule from the function that fills its tally; its docstring is the rule's doc."""
+
+    def run(index: Index) -> Finding:
+        tally = Tally(code)
+        judge(index, tally)
+        return tally.finding()
+
+    return Rule(code, name, run, inspect.getdoc(judge) or "")

@@ -1,0 +1,95 @@
+"""D2, D4: no later event of a key is handed out before the earlier one is settled."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+from eventproof.conformance.history.entities import Copy, Delivery, Group
+from eventproof.conformance.history.index import Index
+from eventproof.conformance.history.settled import Hold, expired, hold, possibly_settled
+from eventproof.conformance.rules.rule import Tally, rule
+
+
+def _broken_by_retry(index: Index, tally: Tally) -> None:
+    """An event was handed out while another of its key, first handed out to the group before it, was not even
+    possibly settled.
+    Exercised: hand-outs of a key that follow one of another event of it."""
+    for group, lane in _lanes(index):
+        unsettled: deque[Copy] = deque()
+        for previous, delivery in zip(lane, lane[1:]):  # noqa: B905
+            if previous.copy.first is previous:
+                unsettled.append(previous.copy)
+            if delivery.copy is previous.copy:
+                continue
+            tally.exercised += 1
+            while unsettled and (unsettled[0].settled < delivery.i or expired(index, unsettled[0], delivery.t)):
+                unsettled.popleft()
+            if unsettled:
+                _judge_unsettled(index, tally, group, unsettled, delivery)
+
+
+def _judge_unsettled(
+    index: Index, tally: Tally, group: Group, unsettled: Iterable[Copy], delivery: Delivery
+) -> None:
+    """At most one violation for each hand-out: by the copy that was handed out first."""
+    for copy in unsettled:
+        if copy.first.i >= delivery.copy.first.i:
+            return
+        if possibly_settled(index, copy, delivery.record):
+            continue
+        attempts = [d.i for d in copy.deliveries if d.i < delivery.i]
+        tally.violate(
+            f"Group {group.name} was handed {delivery.copy.name} of key {copy.key!r} while {copy.name}, handed"
+            " out before it, was not settled.",
+            (*attempts[-3:], delivery.i),
+            copy.calls + delivery.copy.calls,
+            group,
+        )
+        return
+
+
+def _two_holders(index: Index, tally: Tally) -> None:
+    """Two events of one key were held by two live sessions of a group at once: neither possibly settled nor
+    nacked, both leases surely held. One event held twice is C3.
+    Exercised: hand-outs of a key in another session than the one before."""
+    for group, lane in _lanes(index):
+        held: list[Delivery] = []
+        for previous, delivery in zip(lane, lane[1:]):  # noqa: B905
+            held.append(previous)
+            held = [d for d in held if d.copy.settled >= delivery.i]
+            if previous.session is delivery.session and len(held) < 2:  # noqa: PLR2004
+                continue
+            tally.exercised += previous.session is not delivery.session
+            held = [d for d in held if hold(index, d, delivery.record) is not Hold.ENDED]
+            _judge_holders(index, tally, group, held, delivery)
+
+
+def _judge_holders(index: Index, tally: Tally, group: Group, held: list[Delivery], delivery: Delivery) -> None:
+    for other in held:
+        if other.session is delivery.session or other.copy is delivery.copy:
+            continue
+        if possibly_settled(index, other.copy, delivery.record):
+            continue
+        kept = hold(index, other, delivery.record)
+        tally.void += kept is Hold.UNSURE
+        if kept is Hold.KEPT:
+            tally.violate(
+                f"Sessions {other.session.number} and {delivery.session.number} of group {group.name} held"
+                f" {other.copy.name} and {delivery.copy.name} of key {delivery.copy.key!r} at the same time.",
+                (other.i, delivery.i),
+                other.copy.calls + delivery.copy.calls,
+                group,
+            )
+            return
+
+
+def _lanes(index: Index) -> Iterator[tuple[Group, list[Delivery]]]:
+    for group in index.groups.values():
+        for key, lane in group.lanes.items():
+            if key and len(lane) > 1:
+                yield group, lane
+
+
+BROKEN_BY_RETRY = rule("D2", "broken by retry", _broken_by_retry)
+TWO_HOLDERS = rule("D4", "two holders of a key", _two_holders)

@@ -1,0 +1,153 @@
+"""NATS JetStream as a target of the suite: a server of its own, or one that is given."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Final
+
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
+from nats.js.api import AckPolicy, ConsumerConfig
+
+from eventproof.adapters.errors import Unsupported
+from eventproof.adapters.nats import api, connect, naming
+from eventproof.adapters.nats.link import Link, open_link, translated
+from eventproof.adapters.nats.options import Options
+from eventproof.adapters.nats.provision import create, delete, find
+from eventproof.adapters.nats.publish import max_event
+from eventproof.conformance.history.record import LogEntry
+from eventproof.conformance.targets.natsserver import NatsServer
+from eventproof.conformance.targets.target import Clock
+from eventproof.schemas import structured
+from eventproof.schemas.errors import InvalidEvent
+
+__all__ = ["NatsTarget", "connect", "target"]
+
+CALL: Final = "eventproofcall"  # extension in which the suite numbers its publish calls
+BATCH: Final = 500
+READER_IDLE: Final = 10.0  # seconds after which the server forgets a reader
+
+
+class NatsTarget:
+    """`eventproof.conformance.targets.target.Target` over one connection for administration.
+
+    server: ours while `start` runs without an URL, None otherwise.
+    """
+
+    clock: Clock = "real"
+    tick = 0.25
+    max_payload: int | None = None
+
+    def __init__(self) -> None:
+        self.server: NatsServer | None = None
+        self._admin: Link | None = None
+
+    @asynccontextmanager
+    async def start(self, url: str | None) -> AsyncIterator[str]:
+        """Raises MissingServer, ServerFailed, Unreachable."""
+        if url is not None:
+            async with self._attached(url):
+                yield url
+            return
+        self.server = NatsServer()
+        try:
+            await self.server.start()
+            async with self._attached(self.server.url):
+                yield self.server.url
+        finally:
+            server, self.server = self.server, None
+            await server.remove()
+
+    async def provision(self, topic: str, *, partitions: int, window: float | None) -> None:
+        await create(self._link, topic, partitions=partitions, window=window)
+
+    async def remove(self, topics: Sequence[str]) -> None:
+        await asyncio.gather(*(delete(self._link, topic) for topic in topics))
+
+    async def idle(self, topic: str, group: str) -> Mapping[str, int]:
+        """Raises Rejected (`no-topic`, `no-group`)."""
+        infos = await self._consumers(topic, group)
+        stream = await api.stream_info(self._link, naming.stream(self._link.prefix, topic))
+        return {
+            "pending": sum(info.num_pending for info in infos),
+            "in_flight": sum(info.num_ack_pending for info in infos),
+            "last": stream.state.last_seq,
+        }
+
+    async def read_log(self, topic: str) -> Sequence[LogEntry]:
+        stream = naming.stream(self._link.prefix, topic)
+        stored = (await api.stream_info(self._link, stream)).state.messages
+        with translated(f"reading {stream}"):
+            return [_entry(message) for message in await _read(self._link.client.jetstream(), stream, stored)]
+
+    async def positions(self, topic: str, group: str) -> Mapping[int, str]:
+        infos = await self._consumers(topic, group)
+        return {partition: str(info.ack_floor.stream_seq) for partition, info in enumerate(infos)}
+
+    async def restart(self) -> None:
+        """Raises Unsupported for a server that is not ours."""
+        if self.server is None:
+            raise Unsupported("only a server that the suite started is restarted")
+        await self.server.restart()
+        await self._link.ready()
+
+    def versions(self) -> Mapping[str, str]:
+        server = str(self._link.client.connected_server_version).strip("<>")
+        return {"nats-server": server.rpartition(" v")[2], "nats-py": version("nats-py")}
+
+    @property
+    def _link(self) -> Link:
+        assert self._admin is not None, "the target is used inside `start`"
+        return self._admin
+
+    @asynccontextmanager
+    async def _attached(self, url: str) -> AsyncIterator[None]:
+        async with open_link(url, Options(name="eventproof target")) as link:
+            await api.check_jetstream(link)
+            self._admin, self.max_payload = link, max_event(link)
+            try:
+                yield
+            finally:
+                self._admin = None
+
+    async def _consumers(self, topic: str, group: str) -> list[api.ConsumerInfo]:
+        found = await find(self._link, topic)
+        durables = [naming.durable(group, partition) for partition in range(found.partitions)]
+        return await api.all_consumers(self._link, found.stream, durables)
+
+
+async def _read(js: JetStreamContext, stream: str, stored: int) -> list[Msg]:
+    """The first `stored` messages of a stream."""
+    if not stored:
+        return []
+    config = ConsumerConfig(ack_policy=AckPolicy.NONE, mem_storage=True, inactive_threshold=READER_IDLE)
+    reader = await js.pull_subscribe(">", stream=stream, config=config)
+    messages: list[Msg] = []
+    while len(messages) < stored:
+        messages += await reader.fetch(min(BATCH, stored - len(messages)))
+    await reader.unsubscribe()
+    return messages
+
+
+def _entry(message: Msg) -> LogEntry:
+    """Stored subjects are `<prefix>.<topic>.<partition>.<key>.<type...>`."""
+    return LogEntry(
+        call=_call(message.data),
+        position=str(message.metadata.sequence.stream),
+        partition=int(message.subject.split(".")[2]),
+    )
+
+
+def _call(data: bytes) -> int:
+    """The number of the publish call, 0 for what is not the suite's."""
+    try:
+        number = structured.decode(data).extensions.get(CALL)
+    except InvalidEvent:
+        return 0
+    return number if isinstance(number, int) else 0
+
+
+target = NatsTarget()

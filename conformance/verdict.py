@@ -1,0 +1,159 @@
+"""From what the rules found in many histories to one verdict per requirement, and one state per profile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from eventproof.adapters.claims import Claims
+from eventproof.conformance.rules.rule import Finding, Violation
+from eventproof.spec import Requirement
+
+State = Literal["pass", "fail", "hang", "inconclusive", "not claimed", "not checked"]
+ProfileState = Literal["conformant", "partial", "failed", "not claimed"]
+
+STUCK = frozenset({"L1", "L2"})
+SEEN_BY_LOG = {"C4": "read_log", "C7": "read_log", "B4": "positions"}
+KEPT = 20  # violations kept per anomaly; all are counted
+
+# What an adapter has to claim before a profile means anything; any one set of several is enough.
+PROFILES: Mapping[str, Sequence[Mapping[str, Sequence[Any]]]] = {
+    "core": ({"loss": ["never"], "duplicates": ["permitted", "never"]},),
+    "ordered": ({"ordering.scope": ["key", "topic"]},),
+    "dedup": ({"publish_dedup.scope": ["topic", "key"]}, {"consume_dedup.scope": ["topic", "key"]}),
+    "retry": ({"redelivery.nack": [True], "dead_letter": ["at-least-one", "one-without-faults", "one-across-crash"]},),
+    "groups": ({},),
+    "replay": ({"replay": ["earliest"]},),
+}
+
+
+class Total(msgspec.Struct):
+    """What was found of one anomaly over all histories. shown: (number of the scenario, violation)."""
+
+    exercised: int = 0
+    void: int = 0
+    count: int = 0
+    shown: list[tuple[int, Violation]] = []
+
+    def add(self, scenario: int, finding: Finding) -> None:
+        self.exercised += finding.exercised
+        self.void += finding.void
+        self.count += finding.count
+        self.shown += [(scenario, violation) for violation in finding.violations[: KEPT - len(self.shown)]]
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """The judgement of one requirement.
+
+    exercised: how often what it guards occurred, of `minimum`. void: judgements too close to call.
+    violations: how many in all. scenarios: numbers of scenarios that show one. evidence: a sentence.
+    """
+
+    requirement: str
+    title: str
+    level: str
+    profile: str
+    state: State
+    exercised: int
+    minimum: int
+    void: int = 0
+    violations: int = 0
+    scenarios: tuple[int, ...] = ()
+    anomalies: tuple[str, ...] = ()
+    evidence: str = ""
+
+
+def totals(findings: Iterable[tuple[int, Iterable[Finding]]]) -> dict[str, Total]:
+    """Add up the findings of many histories, each with the number of its scenario."""
+    found: dict[str, Total] = {}
+    for scenario, of_one in findings:
+        for finding in of_one:
+            found.setdefault(finding.code, Total()).add(scenario, finding)
+    return found
+
+
+def verdicts(
+    requirements: Iterable[Requirement], claims: Claims, tallies: Mapping[str, Total], *, lacking: frozenset[str] = frozenset()
+) -> tuple[Verdict, ...]:
+    """One verdict for each requirement that runs decide. lacking: facilities that the target has not."""
+    claimed = msgspec.to_builtins(claims)
+    return tuple(
+        _verdict(requirement, requirement.applies(claimed), tallies, lacking)
+        for requirement in requirements
+        if requirement.status == "active" and set(requirement.anomalies) - {"H1", "H2"}
+    )
+
+
+def _verdict(requirement: Requirement, claimed: bool, tallies: Mapping[str, Total], lacking: frozenset[str]) -> Verdict:
+    found = [tallies.get(code, Total()) for code in requirement.anomalies]
+    exercised = max(total.exercised for total in found)
+    shown = [scenario for total in found for scenario, _ in total.shown]
+    broken = tuple(code for code, total in zip(requirement.anomalies, found, strict=True) if total.count)
+    missing = sorted({SEEN_BY_LOG[code] for code in requirement.anomalies if code in SEEN_BY_LOG} & lacking)
+    state = _state(requirement, claimed, broken, exercised, bool(missing))
+    return Verdict(
+        requirement=requirement.id,
+        title=requirement.title,
+        level=requirement.level,
+        profile=requirement.profile,
+        state=state,
+        exercised=exercised,
+        minimum=requirement.exercise,
+        void=sum(total.void for total in found),
+        violations=sum(total.count for total in found),
+        scenarios=tuple(sorted(set(shown))),
+        anomalies=broken,
+        evidence=_evidence(state, requirement, exercised, broken, missing),
+    )
+
+
+def _state(requirement: Requirement, claimed: bool, broken: Sequence[str], exercised: int, missing: bool) -> State:
+    """Violations first, then a hang, then too little exercise, then a pass (CNF-001, CNF-002, CNF-003)."""
+    if not claimed:
+        return "not claimed"
+    if broken:
+        return "hang" if STUCK.issuperset(broken) else "fail"
+    if missing or requirement.verify == "fault":
+        return "not checked"
+    return "pass" if exercised >= requirement.exercise else "inconclusive"
+
+
+def _evidence(state: State, requirement: Requirement, exercised: int, broken: Sequence[str], missing: Sequence[str]) -> str:
+    if state == "not claimed":
+        return f"observed: {', '.join(broken)}" if broken else f"observed: kept {exercised} times"
+    if broken:
+        return ", ".join(broken)
+    if missing:
+        return f"needs {' and '.join(missing)} of the target"
+    if state == "not checked":
+        return "needs the tier `fault`"
+    if state == "inconclusive":
+        return f"exercised {exercised} times of {requirement.exercise}"
+    return f"exercised {exercised} times"
+
+
+def profile_states(found: Iterable[Verdict], claims: Claims, selected: Iterable[str]) -> dict[str, ProfileState]:
+    """The state of each selected profile (CNF-007). Core is mandatory: unclaimed, it is partial."""
+    claimed = msgspec.to_builtins(claims)
+    by_profile: dict[str, list[State]] = {profile: [] for profile in selected}
+    for verdict in found:
+        if verdict.profile in by_profile and verdict.level.startswith("MUST"):
+            by_profile[verdict.profile].append(verdict.state)
+    return {profile: _profile(profile, states, claimed) for profile, states in by_profile.items()}
+
+
+def _profile(profile: str, states: Sequence[State], claimed: Mapping[str, Any]) -> ProfileState:
+    if {"fail", "hang"} & set(states):
+        return "failed"
+    if not any(all(_at(claimed, path) in values for path, values in needs.items()) for needs in PROFILES[profile]):
+        return "partial" if profile == "core" else "not claimed"
+    return "partial" if {"inconclusive", "not checked"} & set(states) else "conformant"
+
+
+def _at(claims: Mapping[str, Any], path: str) -> Any:
+    value: Any = claims
+    for name in path.split("."):
+        value = value[name]
+    return value
