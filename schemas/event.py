@@ -40,7 +40,7 @@ class Event:
     """
 
     __slots__ = (
-        "_finer", "data", "datacontenttype", "dataschema", "extensions",
+        "_finer", "_identity", "data", "datacontenttype", "dataschema", "extensions",
         "id", "source", "subject", "time", "type",
     )  # fmt: skip
     specversion: ClassVar[str] = SPECVERSION
@@ -54,6 +54,7 @@ class Event:
     subject: str | None
     extensions: Mapping[str, Value]
     _finer: str
+    _identity: str | None
 
     def __init__(
         self,
@@ -104,7 +105,9 @@ class Event:
     @property
     def identity(self) -> str:
         """Source and id, each percent-encoded, with one space between: one text for one identity."""
-        return f"{quote(self.source, safe='')} {quote(self.id, safe='')}"
+        if self._identity is None:  # made on first use: who only reads the event needs none
+            _set(self, "_identity", f"{quote(self.source, safe='')} {quote(self.id, safe='')}")
+        return self._identity  # type: ignore[return-value]
 
     @property
     def timestamp(self) -> str:

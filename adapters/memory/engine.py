@@ -16,6 +16,7 @@ from eventproof.adapters.errors import LeaseExpired, Rejected
 from eventproof.adapters.memory.state import Copy, Group, Options, Session, Slot, SlotQueue, Topic
 from eventproof.adapters.policy import Policy
 from eventproof.adapters.port import Receipt
+from eventproof.schemas import timestamps
 from eventproof.schemas.deadletter import to_dead_letter
 from eventproof.schemas.event import Event
 from eventproof.schemas.structured import encode
@@ -182,8 +183,11 @@ class Engine:
         return True
 
     def expired(self, event: Event) -> bool:
+        """Past its `expirytime`; a dead letter keeps, whatever the event's was."""
         expiry = event.extensions.get("expirytime")
-        return expiry is not None and datetime.fromisoformat(str(expiry).replace("Z", "+00:00")) <= self.now()
+        if expiry is None or "dlreason" in event.extensions:
+            return False
+        return timestamps.parse("expirytime", str(expiry))[0] <= self.now()
 
     def consumed(self, group: Group, event: Event) -> bool:
         settled = group.settled.get(event.identity) if self.options.dedup == "consume" else None
