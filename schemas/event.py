@@ -80,6 +80,7 @@ class Event:
         _set(self, "subject", _optional(attributes.filled, "subject", subject))
         _set(self, "extensions", attributes.extensions(extensions))
         _set(self, "data", payload.own(data, datacontenttype))
+        _set(self, "_identity", None)
 
     @classmethod
     def from_sdk(cls, event: BaseCloudEvent) -> Event:
