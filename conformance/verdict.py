@@ -65,32 +65,30 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     evidence: str = ""
 
 
-def totals(findings: Iterable[tuple[int, Iterable[Finding]]]) -> dict[str, Total]:
-    """Add up the findings of many histories, each with the number of its scenario."""
-    found: dict[str, Total] = {}
+def totals(findings: Iterable[tuple[int, Iterable[Finding]]], into: dict[str, Total]) -> None:
+    """Add the findings of histories, each with the number of its scenario, by anomaly."""
     for scenario, of_one in findings:
         for finding in of_one:
-            found.setdefault(finding.code, Total()).add(scenario, finding)
-    return found
+            into.setdefault(finding.code, Total()).add(scenario, finding)
 
 
 def verdicts(
-    requirements: Iterable[Requirement], claims: Claims, tallies: Mapping[str, Total], *, lacking: frozenset[str] = frozenset()
+    requirements: Iterable[Requirement], claims: Claims, found: Mapping[str, Total], *, lacking: frozenset[str] = frozenset()
 ) -> tuple[Verdict, ...]:
     """One verdict for each requirement that runs decide. lacking: facilities that the target has not."""
     claimed = msgspec.to_builtins(claims)
     return tuple(
-        _verdict(requirement, requirement.applies(claimed), tallies, lacking)
+        _verdict(requirement, requirement.applies(claimed), found, lacking)
         for requirement in requirements
         if requirement.status == "active" and set(requirement.anomalies) - {"H1", "H2"}
     )
 
 
-def _verdict(requirement: Requirement, claimed: bool, tallies: Mapping[str, Total], lacking: frozenset[str]) -> Verdict:
-    found = [tallies.get(code, Total()) for code in requirement.anomalies]
-    exercised = max(total.exercised for total in found)
-    shown = [scenario for total in found for scenario, _ in total.shown]
-    broken = tuple(code for code, total in zip(requirement.anomalies, found, strict=True) if total.count)
+def _verdict(requirement: Requirement, claimed: bool, found: Mapping[str, Total], lacking: frozenset[str]) -> Verdict:
+    of_codes = [found.get(code, Total()) for code in requirement.anomalies]
+    exercised = max(total.exercised for total in of_codes)
+    shown = [scenario for total in of_codes for scenario, _ in total.shown]
+    broken = tuple(code for code, total in zip(requirement.anomalies, of_codes, strict=True) if total.count)
     missing = sorted({SEEN_BY_LOG[code] for code in requirement.anomalies if code in SEEN_BY_LOG} & lacking)
     state = _state(requirement, claimed, broken, exercised, bool(missing))
     return Verdict(
@@ -101,8 +99,8 @@ def _verdict(requirement: Requirement, claimed: bool, tallies: Mapping[str, Tota
         state=state,
         exercised=exercised,
         minimum=requirement.exercise,
-        void=sum(total.void for total in found),
-        violations=sum(total.count for total in found),
+        void=sum(total.void for total in of_codes),
+        violations=sum(total.count for total in of_codes),
         scenarios=tuple(sorted(set(shown))),
         anomalies=broken,
         evidence=_evidence(state, requirement, exercised, broken, missing),

@@ -35,7 +35,8 @@ class JetStreamBroker:
         self, topic: str, *, group: str, policy: Policy = DEFAULT_POLICY
     ) -> AsyncIterator[Session]:
         """Raises Rejected (`no-topic`, `conflict`, `invalid`), Indeterminate."""
-        session = Session(self._link, await join(self._link, topic, group, policy))
+        joined = await self._link.within_deadline("subscribe", join(self._link, topic, group, policy))
+        session = Session(self._link, joined)
         try:
             await session.open()
             yield session

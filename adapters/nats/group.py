@@ -80,4 +80,15 @@ async def _create(link: Link, group: Group, partition: int) -> None:
     except Rejected as refused:
         if refused.kind != "conflict":
             raise
-        raise Rejected("conflict", f"group {group.name} exists with another policy") from refused
+        await _check_policy(link, group, durable)
+
+
+async def _check_policy(link: Link, group: Group, durable: str) -> None:
+    """An existing consumer differs from a new one also by what `returns` notes in its metadata."""
+    metadata = (await api.consumer_info(link, group.topic.stream, durable)).config.metadata
+    try:
+        same = msgspec.json.decode(metadata.get(POLICY, ""), type=Policy) == group.policy
+    except msgspec.DecodeError:
+        same = False
+    if not same:
+        raise Rejected("conflict", f"group {group.name} exists with another policy")

@@ -56,6 +56,7 @@ class Intake:
         self._tasks: set[asyncio.Task[None]] = set()
         self._review: asyncio.TimerHandle | None = None
         self._open = True
+        self._left = False
 
     async def open(self) -> None:
         """Begin to listen. Raises Indeterminate."""
@@ -70,9 +71,14 @@ class Intake:
         self._link.on_reconnect.discard(self.puller.reconnected)
         if self._review is not None:
             self._review.cancel()
-        await self._stop_listening()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=self._link.deadline)
+        try:
+            await self._stop_listening()
+            if self._tasks:
+                await asyncio.wait(self._tasks)
+        finally:
+            self._left = True
+            for task in self._tasks:
+                task.cancel()
 
     def spawn(self, partition: int, act: Coroutine[Any, Any, bool | None]) -> None:
         """Carry out `act` beside; then ask its lane again, unless it says False."""
@@ -104,14 +110,11 @@ class Intake:
     async def _stop_listening(self) -> None:
         """A pull that still waits would take a message to nobody. Without a listener the server drops it;
         what it sent before it heard of that arrives before it answers, which draining waits for."""
-        if self._inbox is None or self._link.client.is_closed:
+        client = self._link.client
+        if self._inbox is None or client.is_closed:
             return
-        try:
-            with translated("leaving"):
-                leaving = self._inbox.drain() if self._link.client.is_connected else self._inbox.unsubscribe()  # type: ignore[no-untyped-call]
-                await asyncio.wait_for(leaving, self._link.deadline)
-        except EventproofError as failed:
-            log.info("%s", failed)
+        with translated("leaving"):
+            await (self._inbox.drain() if client.is_connected else self._inbox.unsubscribe())  # type: ignore[no-untyped-call]
 
     async def _receive(self, raw: Msg) -> None:
         if not raw.reply:
@@ -144,6 +147,9 @@ class Intake:
             self._offer(prefetched)
 
     def _offer(self, prefetched: Prefetched) -> None:
+        if self._left:  # the connection broke while this member left
+            self.spawn(prefetched.message.partition, disposal.give_back(self._link, self._group, prefetched))
+            return
         self.ready.append(prefetched)
         self._changed()
         if self._review is None and self._open:

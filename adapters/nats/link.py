@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import nats.errors
@@ -17,8 +18,9 @@ from nats.aio.msg import Msg
 
 from eventproof.adapters.errors import Indeterminate, Rejected, Unreachable
 from eventproof.adapters.nats.options import Options
-from eventproof.adapters.nats.requests import Requests
+from eventproof.adapters.nats.requests import Disconnected, Requests
 
+R = TypeVar("R")
 log = logging.getLogger("eventproof.adapters.nats")
 RECONNECT_WAIT = 0.1
 PING_INTERVAL = 5  # a silent network is noticed after three of them
@@ -48,7 +50,7 @@ class Link:
         headers: dict[str, str] | None = None,
         timeout: float | None = None,
     ) -> Msg:
-        """The server's answer. Raises NoAnswer if nothing serves the subject, else Indeterminate.
+        """The server's answer. Raises NoAnswer if nothing serves the subject, ConnectionLost, Indeterminate.
 
         The request is on its way when this first suspends: calls made one after the other keep their order.
         """
@@ -56,14 +58,24 @@ class Link:
             return await self._requests.ask(subject, payload, headers, timeout or self.deadline)
 
     async def ready(self) -> None:
-        """Wait until connected. Raises Indeterminate after the deadline."""
+        """Wait until connected; takes as long as that takes."""
         if not self.client.is_connected:
-            with translated("waiting for the server"):
-                await asyncio.wait_for(self._connected.wait(), self.deadline)
+            await self._connected.wait()
+
+    async def within_deadline(self, act: str, steps: Awaitable[R], *, since: float | None = None) -> R:
+        """A call of several steps ends in time too (ADP-003), counted from now or `since` (`loop.time()`).
+
+        Raises Indeterminate after the deadline.
+        """
+        spent = 0.0 if since is None else asyncio.get_running_loop().time() - since
+        with translated(act):
+            return await asyncio.wait_for(steps, self.deadline - spent)
 
     async def close(self) -> None:
-        with translated("closing"):
+        try:
             await asyncio.wait_for(self.client.close(), self.deadline)
+        except (nats.errors.Error, OSError, asyncio.TimeoutError) as error:
+            log.warning("closing the connection: %s", _told(error))
 
     async def connect(self, url: str, options: Options) -> None:
         await self.client.connect(
@@ -83,6 +95,7 @@ class Link:
 
     async def _disconnected(self) -> None:
         self._connected.clear()
+        self._requests.disconnected()
 
     async def _reconnected(self) -> None:
         self._connected.set()
@@ -90,13 +103,16 @@ class Link:
             call()
 
     async def _closed(self) -> None:
-        self._requests.close()
         for call in tuple(self.on_close):
             call()
 
 
 class NoAnswer(Indeterminate):
     """Nothing at the server serves the subject now: no such stream or consumer, or it is not up yet."""
+
+
+class ConnectionLost(Indeterminate):
+    """The connection was lost before the answer came; it is being made again."""
 
 
 @asynccontextmanager
@@ -125,6 +141,8 @@ def translated(act: str) -> Iterator[None]:
         yield
     except nats.errors.NoRespondersError as error:
         raise NoAnswer(f"{act}: nothing serves it") from error
+    except Disconnected as error:
+        raise ConnectionLost(f"{act}: {error}") from error
     except nats.errors.ConnectionClosedError as error:
         raise Rejected("closed", "the connection to the NATS server is closed") from error
     except (nats.errors.Error, asyncio.TimeoutError, OSError) as error:

@@ -50,7 +50,8 @@ async def store(
     try:
         reply = await link.request(subject, body, headers=headers, timeout=timeout)
     except NoAnswer:
-        await _check_topic(link, topic)
+        # For want of a stream only if the server says that there is none.
+        await link.within_deadline("publish", api.stream_info(link, naming.stream(link.prefix, topic)))
         raise
     ack = _decode(reply.data)
     if ack.error is not None:
@@ -58,8 +59,3 @@ async def store(
     if not ack.seq:
         raise Indeterminate("the answer is no confirmation of a stream")
     return ack
-
-
-async def _check_topic(link: Link, topic: str) -> None:
-    """Nothing took the message: for want of a stream only if the server says that there is none."""
-    await api.stream_info(link, naming.stream(link.prefix, topic))

@@ -2,7 +2,7 @@
 
 The client library has the same; this one costs half as much per request, sends before it first suspends
 (the library's first request opens the inbox and may be overtaken by the second), and tells all who wait
-when the connection is closed.
+when the connection is lost, since an answer to what was sent on it will not come.
 """
 
 from __future__ import annotations
@@ -13,6 +13,13 @@ from itertools import count
 import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+
+
+class Disconnected(nats.errors.Error):
+    """The connection was lost before the answer came."""
+
+    def __str__(self) -> str:
+        return "the connection was lost before the answer came"
 
 
 class Requests:
@@ -30,8 +37,8 @@ class Requests:
         self._inbox = f"{inbox}."
 
     async def ask(self, subject: str, payload: bytes, headers: dict[str, str] | None, timeout: float) -> Msg:
-        """The answer. Raises what `Client.publish` raises, NoRespondersError, and TimeoutError of nats.errors
-        after `timeout` seconds."""
+        """The answer. Raises Disconnected, NoRespondersError, what `Client.publish` raises, and TimeoutError of
+        nats.errors after `timeout` seconds."""
         loop = asyncio.get_running_loop()
         reply = f"{self._inbox}{next(self._numbers)}"
         self._open[reply] = answer = loop.create_future()
@@ -46,11 +53,10 @@ class Requests:
             raise nats.errors.NoRespondersError
         return message
 
-    def close(self) -> None:
-        """The connection is closed for good: no answer will come."""
+    def disconnected(self) -> None:
         for answer in self._open.values():
             if not answer.done():
-                answer.set_exception(nats.errors.StaleConnectionError())
+                answer.set_exception(Disconnected)
 
     async def _answered(self, message: Msg) -> None:
         answer = self._open.get(message.subject)

@@ -55,6 +55,12 @@ class Session:
         """Leave: what is unsettled goes back, so that others have it at once."""
         self.end(f"this member left group {self._group.name}")
         self._link.on_close.discard(self._closed)
+        try:
+            await self._link.within_deadline("leaving", self._leave())
+        except EventproofError as failed:
+            log.info("what is unsettled comes back when its lease ends: %s", failed)
+
+    async def _leave(self) -> None:
         await self._intake.close()
         handed = [hand_out for hand_out in self._handed.values() if not hand_out.busy]
         for hand_out in handed:

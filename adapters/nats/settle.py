@@ -6,7 +6,8 @@ over, nor kept for later while there is no connection.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final, Protocol
 
 import msgspec
@@ -118,20 +119,25 @@ class HandOut:
         self._watcher.ended(self)
 
     async def _confirm(self, verb: bytes) -> None:
-        if not self._link.client.is_connected:
-            await self._link.ready()
-            self._check_held()
-        await self._link.request(self.prefetched.message.reply, verb)
+        reply = self.prefetched.message.reply
+        if self._link.client.is_connected:
+            await self._link.request(reply, verb)
+        else:
+            await self._link.within_deadline(
+                "settling", self._when_connected(self._link.request, reply, verb)
+            )
 
     async def _bury(self, reason: Reason, error: str) -> None:
-        await self._link.ready()
-        self._check_held()
-        message, event, attempt = self.prefetched.message, self.prefetched.event, self.prefetched.attempt
-        await bury(self._link, self._group, message, event, reason=reason, attempts=attempt, error=error)
+        message, event = self.prefetched.message, self.prefetched.event
+        write = partial(bury, reason=reason, attempts=self.prefetched.attempt, error=error)
+        steps = self._when_connected(write, self._link, self._group, message, event)
+        await self._link.within_deadline("dead-lettering", steps)
 
-    def _check_held(self) -> None:
+    async def _when_connected(self, act: Callable[..., Awaitable[object]], *arguments: object) -> None:
+        await self._link.ready()
         if self.delivery.lost:
             raise LeaseExpired("the lease ended while there was no connection")
+        await act(*arguments)
 
 
 def _nak(delay: float) -> bytes:

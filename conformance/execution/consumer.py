@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -37,8 +38,13 @@ class Member:
         self._task: asyncio.Task[None] | None = None
         self._handlers: set[asyncio.Task[None]] = set()
 
+    @property
+    def joins_first(self) -> bool:
+        """Whether it is in its group before anything is published."""
+        return not (self.plan.joins or self.plan.conflicting)
+
     def start(self) -> asyncio.Task[None]:
-        self._task = asyncio.ensure_future(self.run.guarded(self.process, self._work()))
+        self._task = asyncio.ensure_future(self.run.guarded(self.process, self._work))
         return self._task
 
     def stop(self) -> None:
@@ -60,6 +66,9 @@ class Member:
     async def _work(self) -> None:
         try:
             await self.run.invoked(self.plan.joins)
+            if self.plan.conflicting:  # there must be a group to contradict
+                self._waiting = True
+                await self.run.joined[self.group].wait()
             async with self.run.connection() as broker:
                 while not self._stopping and await self._session(broker):
                     await asyncio.sleep((self._pause or 0) * self.run.site.tick)
@@ -79,6 +88,7 @@ class Member:
             async with broker.subscribe(topic, group=name, policy=policy) as subscription:
                 run.record("subscribe.ok", session=session)
                 self.joined.set()
+                run.joined[group].set()
                 return await self._receive(subscription, session)
         except Rejected as refusal:
             run.record("subscribe.rejected", session=session, reason=refusal.kind, error=refusal.detail)
@@ -131,7 +141,8 @@ class Member:
         elif self.plan.sequential:
             await self._slowly(delivery, number, act)
         else:
-            handler = asyncio.ensure_future(self.run.guarded(self.process, self._slowly(delivery, number, act)))
+            work = partial(self._slowly, delivery, number, act)
+            handler = asyncio.ensure_future(self.run.guarded(self.process, work))
             self._handlers.add(handler)
             handler.add_done_callback(self._handlers.discard)
         return True

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 from eventproof.adapters.policy import Policy
 from eventproof.adapters.port import Delivery
 from eventproof.conformance.events import DEAD_LETTER, call_of
 from eventproof.conformance.execution.consumer import Member
-from eventproof.conformance.execution.run import SLACK, Run
+from eventproof.conformance.execution.run import SLACK, Run, wait_for_all
 from eventproof.conformance.history.recorder import NANOSECONDS
 from eventproof.conformance.scenario import TYPES, Consumer, Publish
 
@@ -26,15 +27,15 @@ async def drain(run: Run) -> None:
     """Settle everything that is left, probe each key, and record the proof for each group."""
     members = [Member(run, group, f"drain-{name}", Consumer(), draining=True) for group, name in enumerate(run.groups)]
     tasks = [member.start() for member in members]
-    readers = [asyncio.ensure_future(run.guarded(READER, read_dead(run, topic))) for topic in run.dead_topics if topic]
+    readers = [asyncio.ensure_future(run.guarded(READER, partial(read_dead, run, topic))) for topic in run.dead_topics if topic]
     try:
-        await asyncio.wait([asyncio.ensure_future(member.joined.wait()) for member in members], timeout=run.site.within)
+        await wait_for_all((member.joined.wait() for member in members), run.site.within)
         await _probe(run)
-        await asyncio.gather(*(_prove(run, group) for group in range(len(members))))
+        await asyncio.gather(*(_prove(run, group) for group, joined in enumerate(run.joined) if joined.is_set()))
         await asyncio.gather(*(_prove_dead(run, topic) for topic in run.dead_topics if topic))
         for member in members:
             member.stop()
-        await asyncio.wait(tasks, timeout=run.site.within)
+        await wait_for_all(tasks, run.site.within)
     finally:
         for left in (*tasks, *readers):
             left.cancel()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from eventproof.adapters import clock
 from eventproof.conformance.execution.consumer import Member
 from eventproof.conformance.execution.drain import counters, drain
 from eventproof.conformance.execution.publisher import publish_all
-from eventproof.conformance.execution.run import SLACK, Run, Site
+from eventproof.conformance.execution.run import SLACK, Run, Site, wait_for_all
 from eventproof.conformance.execution.stalls import Stalls
 from eventproof.conformance.history.record import GroupInfo, Header, History, TopicInfo
 from eventproof.conformance.scenario import Scenario
@@ -23,10 +24,10 @@ async def execute(scenario: Scenario, site: Site, namespace: str) -> History:
     stalls = Stalls(run.record) if site.facilities.clock == "real" else None
     try:
         await _provision(run)
-        await run.guarded("suite", _traffic(run))
+        await run.guarded("suite", partial(_traffic, run))
         if not run.broken.is_set():
-            await run.guarded("suite", drain(run))
-            await _read(run)
+            await run.guarded("suite", partial(drain, run))
+            await run.guarded("suite", partial(_read, run))
     finally:
         if stalls is not None:
             stalls.stop()
@@ -87,13 +88,14 @@ async def _traffic(run: Run) -> None:
     ]
     tasks = [member.start() for member in members]
     try:
-        await asyncio.gather(*(member.joined.wait() for member in members if not member.plan.joins))
+        await wait_for_all((member.joined.wait() for member in members if member.joins_first), run.site.within)
         await _publish(run)
+        await wait_for_all((member.joined.wait() for member in members if not member.plan.conflicting), run.site.within)
         await _positions(run)
         await _settled(run, members)
         for member in members:
             member.stop()
-        await asyncio.wait(tasks, timeout=run.site.within)
+        await wait_for_all(tasks, run.site.within)
     finally:
         for member in members:
             member.abort()
@@ -101,15 +103,12 @@ async def _traffic(run: Run) -> None:
 
 
 async def _publish(run: Run) -> None:
-    work = [
-        asyncio.ensure_future(run.guarded(f"p{number}", publish_all(run, f"p{number}", steps)))
-        for number, steps in enumerate(run.scenario.publishers)
-    ]
     waits = max((sum(step.after for step in steps) for steps in run.scenario.publishers), default=0)
-    if work:
-        _, late = await asyncio.wait(work, timeout=waits * run.site.tick + run.site.within)
-        for task in late:
-            task.cancel()
+    work = (
+        run.guarded(f"p{number}", partial(publish_all, run, f"p{number}", steps))
+        for number, steps in enumerate(run.scenario.publishers)
+    )
+    await wait_for_all(work, waits * run.site.tick + run.site.within)
     run.release_joins()
 
 
@@ -119,10 +118,7 @@ async def _settled(run: Run, members: list[Member]) -> None:
     deadline = loop.time() + SETTLE_TICKS * run.site.tick
     while not await _idle(run) and loop.time() < deadline and not run.broken.is_set():
         await asyncio.sleep(run.site.tick)
-    left = [asyncio.ensure_future(member.handled()) for member in members]
-    await asyncio.wait(left, timeout=max(deadline - loop.time(), run.site.tick))
-    for task in left:
-        task.cancel()
+    await wait_for_all((member.handled() for member in members), max(deadline - loop.time(), run.site.tick))
 
 
 async def _idle(run: Run) -> bool:
@@ -131,18 +127,21 @@ async def _idle(run: Run) -> bool:
         seen = run.record.deliveries
         await asyncio.sleep(max((run.longest_wait(g) for g in range(len(run.groups))), default=0) * 2)
         return run.record.deliveries == seen
-    numbers = await asyncio.gather(
-        *(counters(run, run.topics[plan.topic], name) for name, plan in zip(run.groups, run.scenario.groups, strict=True))
-    )
+    numbers = await asyncio.gather(*(counters(run, topic, name) for topic, name in _joined(run)))
     return not any(number["pending"] or number["in_flight"] for number in numbers)
+
+
+def _joined(run: Run) -> list[tuple[str, str]]:
+    """Topic and name of each group that the broker knows by now."""
+    plans = zip(run.groups, run.scenario.groups, run.joined, strict=True)
+    return [(run.topics[plan.topic], name) for name, plan, joined in plans if joined.is_set()]
 
 
 async def _positions(run: Run) -> None:
     positions = run.site.facilities.positions
     if positions is None:
         return
-    for name, plan in zip(run.groups, run.scenario.groups, strict=True):
-        topic = run.topics[plan.topic]
+    for topic, name in _joined(run):
         for partition, position in (await positions(topic, name)).items():
             run.record("group.position", topic=topic, group=name, partition=partition, position=position)
 

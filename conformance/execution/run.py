@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -55,6 +55,7 @@ class Run:
         self.dead_topics = [self._dead_topic(number, group) for number, group in enumerate(scenario.groups)]
         self.policies = [self._policy(number, group) for number, group in enumerate(scenario.groups)]
         self.acts = {(b.group, b.call): b.acts for b in scenario.behaviours}
+        self.joined = [asyncio.Event() for _ in self.groups]
         self.acked: set[tuple[str, int]] = set()
         self.progress = asyncio.Event()
         self.handed: Counter[tuple[int, int]] = Counter()
@@ -113,11 +114,11 @@ class Run:
         self.acked.add((self.groups[group], call))
         self.progress.set()
 
-    async def guarded(self, process: str, work: Awaitable[None]) -> None:
+    async def guarded(self, process: str, work: Callable[[], Awaitable[None]]) -> None:
         """Run one participant. Whatever leaves an adapter that is not of the port breaks ADP-001 and ends
         the scenario; this is the suite's one broad `except`, since an adapter may raise anything."""
         try:
-            await work
+            await work()
         except EventproofError as error:
             self.record("adapter.error", process=process, reason="port", error=str(error))
             self._break()
@@ -188,3 +189,13 @@ class Run:
         for future in futures:
             if not future.done():
                 future.set_result(None)
+
+
+async def wait_for_all(work: Iterable[Awaitable[object]], seconds: float) -> None:
+    """Wait until all of it is done; what is not within so many seconds is cancelled."""
+    tasks = [asyncio.ensure_future(one) for one in work]
+    if tasks:
+        _, late = await asyncio.wait(tasks, timeout=seconds)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

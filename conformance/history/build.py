@@ -140,6 +140,8 @@ class _Builder:
             self.defect(record, f"is of session {record.session}, which was not entered")
             return
         session.asked = record
+        if session.entered is None:
+            session.entered = record
 
     def _deliver(self, record: Record, _: str) -> None:
         index = self.index

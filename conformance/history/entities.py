@@ -124,9 +124,9 @@ class Copy:
 
 class Session:
     """One subscription of one process. ended: closed, lost or killed; orderly: closed by its consumer.
-    asked: the next.invoke that is still open."""
+    entered: its first next.invoke; asked: the one that is still open."""
 
-    __slots__ = ("asked", "deliveries", "done", "ended", "group", "invoke", "orderly", "outcome")
+    __slots__ = ("asked", "deliveries", "done", "ended", "entered", "group", "invoke", "orderly", "outcome")
 
     def __init__(self, invoke: Record, group: Group) -> None:
         self.invoke = invoke
@@ -135,6 +135,7 @@ class Session:
         self.outcome: Outcome = "open"
         self.ended = NEVER
         self.orderly = False
+        self.entered: Record | None = None
         self.asked: Record | None = None
         self.deliveries: list[Delivery] = []
 
@@ -171,6 +172,7 @@ class Group:
         self.waits = max(self.lease, int(max(policy.backoff, default=0.0) * NANOSECONDS))
         self._by_call: dict[int, Copy] = {}
         self._others: dict[tuple[int | str, int, str], Copy] = {}
+        self._more: dict[int, list[Copy]] = {}
         self._wanted: dict[str, bool] = {}
 
     def wants(self, event_type: str) -> bool:
@@ -183,6 +185,11 @@ class Group:
     def delivered(self, call: int) -> Copy | None:
         """The first copy of the call that was delivered, if any was."""
         return self._by_call.get(call)
+
+    def copies_of(self, call: int) -> list[Copy]:
+        """All copies of the call that were delivered."""
+        first = self._by_call.get(call)
+        return [first, *self._more.get(call, ())] if first is not None else []
 
     def copy_of(self, record: Record, call: Call | None) -> Copy:
         """The copy that a deliver record is about; a new one if it is the first."""
@@ -197,6 +204,7 @@ class Group:
         name = (record.call or record.event, record.partition, record.position)
         if name not in self._others:
             self._others[name] = self._new(record, call)
+            self._more.setdefault(record.call, []).append(self._others[name])
         return self._others[name]
 
     def _new(self, record: Record, call: Call | None) -> Copy:

@@ -33,8 +33,8 @@ def between(moments: list[int], low: int, high: int) -> int:
 
 class Faults:
     """breaks: faults that end every session; cuts: by process, faults that end its sessions.
-    all: both, with pauses of consumers left out. healed: ns of the last heal; changed: by topic,
-    topic.changed."""
+    all: both, with pauses of consumers left out. heals: (moment, ns) of their ends; changed: by topic,
+    the moments of topic.changed."""
 
     def __init__(self, survives: Survives) -> None:
         self._survives = survives
@@ -43,8 +43,7 @@ class Faults:
         self.cuts: defaultdict[str, list[int]] = defaultdict(list)
         self.all: list[int] = []
         self.changed: defaultdict[str, list[int]] = defaultdict(list)
-        self.healed = 0
-        self.healed_at = 0
+        self.heals: list[tuple[int, int]] = []
 
     def add(self, record: Record) -> None:
         """Note a broker or link fault."""
@@ -58,7 +57,7 @@ class Faults:
 
     def heal(self, record: Record) -> None:
         """Note the end of a fault."""
-        self.healed, self.healed_at = record.t, record.i
+        self.heals.append((record.i, record.t))
 
     def covers_loss(self, state: State) -> bool:
         """Whether the state survives the loss of a consumer."""

@@ -33,7 +33,9 @@ class TruncatedHistory(MalformedHistory):
     """The last line is cut off, as after a crash while writing. `history` holds all that precedes it."""
 
     def __init__(self, line: int, history: History) -> None:
-        super().__init__(line, f"the last line is cut off; the {len(history.records)} records before it are whole")
+        super().__init__(
+            line, f"the last line is cut off; the {len(history.records)} records before it are whole"
+        )
         self.history = history
 
     def __reduce__(self) -> tuple[type[TruncatedHistory], tuple[int, History]]:

@@ -23,7 +23,7 @@ class Index:
     calls: in the order of their invokes. events: the calls of each (topic, event) with several.
     logs: the last log.read of each topic. dead_drained: by dead-letter topic. strays: dead records
     that name no known group. others: records of the kinds that a single rule reads as they are.
-    remembered: what `owed.missing` found, by group. defects: (moment, what is wrong) for a history that no harness can have recorded.
+    remembered: what `owed.owed_calls` found, by group. defects: (moment, what is wrong) for a history that no harness can have recorded.
     """
 
     def __init__(self, header: Header, records: Sequence[Record]) -> None:

@@ -7,8 +7,6 @@ expire within the history, or that a fault may have taken which `survives` does 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from eventproof.conformance.history.entities import NANOSECONDS, NEVER, Call, Group
 from eventproof.conformance.history.faults import after
 from eventproof.conformance.history.index import Index
@@ -62,20 +60,23 @@ def _consumed_before(index: Index, call: Call, calls: list[Call], group: Group) 
     return False
 
 
-def missing(index: Index, group: Group) -> list[Call]:
-    """Calls owed to the group and neither delivered nor dead-lettered to it; remembered."""
+def owed_calls(index: Index, group: Group) -> list[Call]:
+    """All calls that the group must get, in the order of their invokes; remembered."""
     known = index.remembered.get(group)
     if known is None:
-        known = index.remembered[group] = list(_missing(index, group))
+        known = [call for call in index.topics.get(group.topic, ()) if owed(index, call, group)]
+        index.remembered[group] = known
     return known
 
 
-def _missing(index: Index, group: Group) -> Iterator[Call]:
+def missing(index: Index, group: Group) -> list[Call]:
+    """Calls owed to the group and neither delivered nor dead-lettered to it."""
     dead, delivered = group.dead, group.delivered
-    for call in index.topics.get(group.topic, ()):
-        number = call.number
-        if delivered(number) is None and number not in dead and owed(index, call, group):
-            yield call
+    return [
+        call
+        for call in owed_calls(index, group)
+        if delivered(call.number) is None and call.number not in dead
+    ]
 
 
 def drained(index: Index, group: Group) -> int:

@@ -100,9 +100,7 @@ def may_be_dead(copy: Copy, hand_outs: list[Delivery]) -> bool:
 
 
 def _failed(index: Index, delivery: Delivery, at: Record) -> bool:
-    refused_later = any(
-        a.verb == "nack" and a.invoke.i < at.i < a.ended and a.refused for a in delivery.acts
-    )
+    refused_later = any(a.verb == "nack" and a.invoke.i < at.i < a.ended and a.refused for a in delivery.acts)
     return refused_later or hold(index, delivery, at) is not Hold.KEPT
 
 

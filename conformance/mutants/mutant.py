@@ -6,12 +6,13 @@ how many there were before: so it does the same in a smaller scenario.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from zlib import crc32
 
 import msgspec
 
+from eventproof.adapters.claims import Claims
 from eventproof.adapters.memory import Engine
 
 ONE_IN = 5
@@ -23,11 +24,13 @@ def rarely(*what: object) -> bool:
 
 
 class Mutant(msgspec.Struct, frozen=True, kw_only=True):
-    """A broken broker. anomaly: the code that must find it. options: how the memory broker is configured."""
+    """A broken broker. anomaly: the code that must find it. options: how the memory broker is configured.
+    claims: from what such a memory broker claims to what this one does."""
 
     anomaly: str
     engine: type[Engine]
     options: Mapping[str, Any] = {}
+    claims: Callable[[Claims], Claims] = lambda claims: claims
 
     @property
     def name(self) -> str:

@@ -26,33 +26,58 @@ def _stored_twice(index: Index, tally: Tally) -> None:
         for number, found in places.items():
             if len(found) > 1:
                 _report_places(tally, index.calls[number], found, "The log", (log.i,), topic)
-    for topic, seen in _delivered_places(index).items():
-        if topic not in index.logs and any(len(moments) > 1 for p in seen.values() for moments in p.values()):
-            tally.exercised += len(seen)
-            for number, where in seen.items():
-                if len(where) > 1:
-                    moments = tuple(sorted(m[0] for m in where.values()))
-                    _report_places(tally, index.calls[number], set(where), "Deliveries", moments, topic)
+    for topic in index.topics.keys() - index.logs.keys():
+        _judge_delivered(index, tally, topic)
 
 
-Places = dict[int, dict[tuple[int, str], list[int]]]
-
-
-def _delivered_places(index: Index) -> dict[str, Places]:
-    """By topic and call, the moments at which each position was named."""
-    found: dict[str, Places] = {}
-    for group in index.groups.values():
+def _judge_delivered(index: Index, tally: Tally, topic: str) -> None:
+    """What the confirm and the groups say of each call's positions, unless nothing shows that they last."""
+    groups = [g for g in index.groups.values() if g.topic == topic]
+    compared, stable = 0, False
+    split: dict[int, Call] = {}
+    for group in groups:
         for copy in group.copies:
-            record, call = copy.first.record, copy.call
+            call, record = copy.call, copy.deliveries[0].record
             if call is None or not record.position:
                 continue
-            places = found.setdefault(call.invoke.topic, {}).setdefault(call.number, {})
-            moments = places.setdefault((record.partition, record.position), [])
-            moments.extend(d.i for d in copy.deliveries)
-            done = call.done
-            if done is not None and done.position == record.position and not done.duplicate:
-                moments.append(done.i)
-    return found
+            known = _known(call, groups)
+            compared += 1
+            stable = (
+                stable
+                or len(copy.deliveries) > 1
+                or (known is not record and known.position == record.position)
+            )
+            if known.position != record.position or (
+                known.partition != record.partition and _both(known, record)
+            ):
+                split[call.number] = call
+    tally.exercised += compared if stable else 0
+    for call in split.values() if stable else ():
+        places, moments = _places(call, groups)
+        _report_places(tally, call, places, "Deliveries", moments, topic)
+
+
+def _known(call: Call, groups: list[Group]) -> Record:
+    """The first record that names a position of the call's copy: its confirm, or a delivery."""
+    done = call.done
+    if done is not None and done.position and not done.duplicate:
+        return done
+    found = (
+        copy.first.record for g in groups for copy in g.copies_of(call.number) if copy.first.record.position
+    )
+    return min(found, key=lambda r: r.i)
+
+
+def _both(one: Record, other: Record) -> bool:
+    """Whether both name their partition."""
+    return one.partition >= 0 and other.partition >= 0
+
+
+def _places(call: Call, groups: list[Group]) -> tuple[set[tuple[int, str]], tuple[int, ...]]:
+    """Where the call's copies were said to be, and the records that say so."""
+    records = [_known(call, groups), *(c.first.record for g in groups for c in g.copies_of(call.number))]
+    first = {(r.partition, r.position): r.i for r in reversed(records) if r.position}
+    return set(first), tuple(sorted(first.values()))
 
 
 def _report_places(
@@ -190,7 +215,9 @@ def _judge_consumed(index: Index, tally: Tally, calls: list[Call], group: Group,
 
 
 def _settled(index: Index, copy: Copy | None) -> int:
-    return min((surely_settled(index, d) for d in copy.deliveries), default=NEVER) if copy is not None else NEVER
+    return (
+        min((surely_settled(index, d) for d in copy.deliveries), default=NEVER) if copy is not None else NEVER
+    )
 
 
 def _judge_hand_out(index: Index, tally: Tally, copy: Copy, first: Call, settled: int, window: int) -> None:
@@ -213,7 +240,9 @@ def _judge_hand_out(index: Index, tally: Tally, copy: Copy, first: Call, settled
 
 def _window(index: Index, topic: str) -> int | None:
     """ns of the topic's publish deduplication, or None if unknown."""
-    configured = next((t.window for t in index.header.topics if t.name == topic and t.window is not None), None)
+    configured = next(
+        (t.window for t in index.header.topics if t.name == topic and t.window is not None), None
+    )
     window = index.claims.publish_dedup.window if configured is None else configured
     return None if window is None else int(window * NANOSECONDS)
 

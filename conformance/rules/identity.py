@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 
 from eventproof.conformance.history.entities import Call, Copy, Delivery
@@ -120,11 +121,11 @@ def _judge_route(copy: Copy, tally: Tally) -> None:
 def _position_conflict(index: Index, tally: Tally) -> None:
     """One position of a partition names two copies. A topic that changed starts its positions anew.
     Exercised: positions given."""
-    names: dict[tuple[str, int, str, int], tuple[int, int]] = {}
+    places: defaultdict[tuple[str, int], dict[str, tuple[int, int]]] = defaultdict(dict)
+    changed = index.faults.changed
     for topic, number, partition, position, moment in _named(index):
-        changed = index.faults.changed
-        incarnation = between(changed[topic], 0, moment) if topic in changed else 0
-        known = names.setdefault((topic, partition, position, incarnation), (number, moment))
+        name = f"{between(changed[topic], 0, moment)} {position}" if topic in changed else position
+        known = places[topic, partition].setdefault(name, (number, moment))
         tally.exercised += 1
         if known[0] != number:
             tally.violate(
@@ -135,15 +136,18 @@ def _position_conflict(index: Index, tally: Tally) -> None:
 
 
 def _named(index: Index) -> Iterator[tuple[str, int, int, str, int]]:
-    """(topic, call, partition, position, moment) wherever a position was given to one of our calls."""
-    for call in index.calls.values():
+    """(topic, call, partition, position, moment) wherever a position was given anew to one of our calls."""
+    for number, call in index.calls.items():
         done = call.done
         if done is not None and done.position and not done.duplicate:
-            yield call.invoke.topic, call.invoke.call, done.partition, done.position, done.i
+            yield call.invoke.topic, number, done.partition, done.position, done.i
     for copy in _copies(index):
-        record = copy.first.record
-        if record.position and copy.call is not None:
-            yield copy.call.invoke.topic, record.call, record.partition, record.position, record.i
+        record, call = copy.deliveries[0].record, copy.call
+        if call is None or not record.position:
+            continue
+        done = call.done
+        if done is None or done.position != record.position or done.partition != record.partition:
+            yield call.invoke.topic, record.call, record.partition, record.position, record.i
     for topic, log in index.logs.items():
         for entry in log.entries:
             if entry.position and entry.call:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator
-from operator import itemgetter
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from itertools import accumulate
+from operator import itemgetter, lt
 
-from eventproof.conformance.history.entities import Delivery
+from eventproof.conformance.history.entities import Call, Delivery, Group
 
-Moment = Callable[[Delivery], int]
 Pair = tuple[Delivery, Delivery]
 
 _at = itemgetter(0)
@@ -36,47 +36,66 @@ class Maxima:
         return self._steps[at - 1][1:] if at else None
 
 
-def firsts(lane: Iterable[Delivery]) -> Iterator[Delivery]:
-    """The first hand-out of each event of a lane, in order."""
-    known: set[str] = set()
-    for delivery in lane:
-        copy = delivery.copy
-        if copy.deliveries[0] is not delivery or copy.call is None:
+class Lane:
+    """The first hand-outs of the events of a lane, in order, with the moments at which each call was invoked
+    and confirmed beside them, so that the common case, no inversion, is one comparison an event."""
+
+    __slots__ = ("confirmed", "deliveries", "invoked")
+
+    def __init__(self) -> None:
+        self.deliveries: list[Delivery] = []
+        self.invoked: list[int] = []
+        self.confirmed: list[int] = []
+
+    def add(self, delivery: Delivery, call: Call) -> None:
+        """Append a first hand-out."""
+        self.deliveries.append(delivery)
+        self.invoked.append(call.i)
+        self.confirmed.append(call.confirmed)
+
+    def __len__(self) -> int:
+        return len(self.deliveries)
+
+
+def lanes(group: Group, *, whole: bool = False) -> dict[str, Lane]:
+    """The lanes of a group by key, those without a key left out; or its whole topic as the one lane ""."""
+    found: dict[str, Lane] = {}
+    known: set[tuple[str, str]] = set()
+    for copy in group.copies:  # in the order of their first hand-outs
+        call, key = copy.call, "" if whole else copy.key
+        if call is None or not (whole or key):
             continue
-        if copy.call.repeated:
-            if copy.call.invoke.event in known:
+        if call.repeated:
+            if (key, call.invoke.event) in known:
                 continue
-            known.add(copy.call.invoke.event)
-        yield delivery
+            known.add((key, call.invoke.event))
+        lane = found.get(key)
+        if lane is None:
+            lane = found[key] = Lane()
+        lane.add(copy.deliveries[0], call)
+    return found
 
 
-def inversions(lane: Iterable[Delivery], until: Moment, since: Moment) -> Iterator[Pair]:
-    """For each m1 of the lane, one m2 surely handed out before it though until(m1) < since(m2), if any.
-
-    `lane` is in hand-out order. The common case, no inversion, costs one comparison an event.
-    """
-    seen = list(lane)
-    high = -1
-    for delivery in seen:
-        if until(delivery) < high:
-            yield from _inversions(seen, until, since)
-            return
-        high = max(high, since(delivery))
+def inversions(lane: Lane, until: Sequence[int]) -> Iterator[Pair]:
+    """For each m1 of the lane, one m2 surely handed out before it though until(m1) < invoked(m2), if any."""
+    highest = accumulate(lane.invoked, max)
+    if any(map(lt, until[1:], highest)):
+        yield from _inversions(lane, until)
 
 
-def _inversions(lane: list[Delivery], until: Moment, since: Moment) -> Iterator[Pair]:
+def _inversions(lane: Lane, until: Sequence[int]) -> Iterator[Pair]:
     everywhere, by_session = Maxima(), defaultdict[int, Maxima](Maxima)
-    for late in lane:
+    for late, bound, invoked in zip(lane.deliveries, until, lane.invoked, strict=True):
+        own = by_session[late.session.number]
         found = [
             best
-            for best in (everywhere.before(late.asked.i), by_session[late.session.number].before(late.i))
-            if best is not None and best[0] > until(late)
+            for best in (everywhere.before(late.asked.i), own.before(late.i))
+            if best is not None and best[0] > bound
         ]
         if found:
             yield late, max(found, key=_at)[1]
-        value = since(late)
-        everywhere.add(late.i, value, late)
-        by_session[late.session.number].add(late.i, value, late)
+        everywhere.add(late.i, invoked, late)
+        own.add(late.i, invoked, late)
 
 
 def disagreements(
@@ -116,5 +135,10 @@ def _disagreements(
         if found:
             x1 = max(found, key=_at)[1]
             yield (y1, x1), (other[back[x1.i]], y2)
-        for sessions, value in (((0, 0), y1.asked.i), ((0, s2), y1.asked.i), ((s1, 0), y1.i), ((s1, s2), y1.i)):
+        for sessions, value in (
+            ((0, 0), y1.asked.i),
+            ((0, s2), y1.asked.i),
+            ((s1, 0), y1.i),
+            ((s1, s2), y1.i),
+        ):
             maxima[sessions].add(y2.i, value, y1)

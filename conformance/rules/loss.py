@@ -8,9 +8,9 @@ from typing import NamedTuple
 from eventproof.conformance.history.entities import NEVER, Call, Copy, Delivery, Group
 from eventproof.conformance.history.faults import after
 from eventproof.conformance.history.index import Index
-from eventproof.conformance.history.owed import drained, missing, owed
+from eventproof.conformance.history.owed import drained, missing, owed, owed_calls
 from eventproof.conformance.history.record import Record
-from eventproof.conformance.history.settled import expired, in_settlement, possibly_settled
+from eventproof.conformance.history.settled import expired, in_settlement, possibly_settled, released
 from eventproof.conformance.rules.rule import Tally, rule
 
 
@@ -19,7 +19,7 @@ def _lost_in_the_middle(index: Index, tally: Tally) -> None:
     delivered. This needs no drain. Void if another session may have been about to hand the call out when
     the history ended. Exercised: calls owed in a lane of which something was delivered."""
     for group in index.groups.values():
-        _count_owed(index, tally, group, by_lane=True)
+        tally.exercised += _owed_in_lanes(index, group)
         for call, follower in _overtaken(index, group):
             if _may_be_coming(group, follower):
                 tally.void += 1
@@ -71,8 +71,11 @@ def _lost(index: Index, tally: Tally) -> None:
     """A call owed to a group was neither delivered nor dead-lettered to it, and the group was proven drained
     after the call completed. Exercised: calls owed to a group that was drained after them."""
     for group in index.groups.values():
-        _count_owed(index, tally, group, proof=drained(index, group))
-        for call, proof in _lost_calls(index, group):
+        proof = drained(index, group)
+        tally.exercised += (
+            sum(1 for call in owed_calls(index, group) if _completed(call) < proof) if proof else 0
+        )
+        for call, _ in _lost_calls(index, group):
             _report_lost(tally, group, call, proof)
 
 
@@ -96,14 +99,11 @@ def _report_lost(tally: Tally, group: Group, call: Call, proof: int) -> None:
     )
 
 
-def _count_owed(
-    index: Index, tally: Tally, group: Group, *, by_lane: bool = False, proof: int = NEVER
-) -> None:
-    whole = index.claims.ordering.scope == "topic"
-    for call in index.topics.get(group.topic, ()):
-        in_lane = not by_lane or (whole and group.copies) or call.invoke.key in group.lanes
-        if in_lane and (whole or not by_lane or call.invoke.key) and _completed(call) < proof:
-            tally.exercised += owed(index, call, group)
+def _owed_in_lanes(index: Index, group: Group) -> int:
+    if index.claims.ordering.scope == "topic":
+        return len(owed_calls(index, group)) if group.copies else 0
+    lanes = group.lanes.keys() - {""}
+    return sum(1 for call in owed_calls(index, group) if call.invoke.key in lanes)
 
 
 class Abandoned(NamedTuple):
@@ -117,24 +117,18 @@ class Abandoned(NamedTuple):
 def _abandoned(index: Index, group: Group) -> Iterator[Abandoned]:
     """Calls handed out to the group, not dead-lettered, and no ack or reject of which is ok, indeterminate or
     open; expired ones and those that a fault may have taken left out."""
-    handed: dict[int, list[Copy]] = {}
-    for copy in group.copies:
-        if copy.settled == NEVER and copy.call is not None and not copy.call.refused:
-            handed.setdefault(copy.call.number, []).append(copy)
     undone = index.faults.uncovered("messages")
-    for number, copies in handed.items():
-        call = copies[0].call
-        last = max((d for copy in copies for d in copy.deliveries), key=lambda d: d.i)
-        if call is None or number in group.dead or _settled_elsewhere(group, call, copies):
+    for copy in group.copies:
+        call = copy.call
+        if copy.settled != NEVER or call is None or call.refused or call.number in group.dead:
             continue
+        copies = group.copies_of(call.number)
+        if copies[0] is not copy or any(c.settled != NEVER for c in copies):
+            continue  # some brokers rename a copy when they redeliver it
+        last = max((d for c in copies for d in c.deliveries), key=lambda d: d.i)
         gone = group.deleted > last.i or after(undone, call.i) != NEVER
-        if not gone and not expired(index, last.copy, index.last.t):
+        if not gone and not expired(index, copy, index.last.t):
             yield Abandoned(call, group, last)
-
-
-def _settled_elsewhere(group: Group, call: Call, copies: list[Copy]) -> bool:
-    """Whether another copy of the call was settled: some brokers rename a copy when they redeliver it."""
-    return any(c.call is call and c.settled != NEVER for c in group.copies_of(call.number)) if copies else False
 
 
 def _lost_redelivery(index: Index, tally: Tally) -> None:
@@ -143,7 +137,7 @@ def _lost_redelivery(index: Index, tally: Tally) -> None:
     Exercised: copies of which a hand-out failed before the drain."""
     for group in index.groups.values():
         proof = drained(index, group)
-        tally.exercised += sum(1 for copy in group.copies if _failed(copy) < proof)
+        tally.exercised += sum(1 for copy in group.copies if _failed(index, copy.first, proof))
         for call, _, last in _abandoned(index, group):
             if last.i < proof:
                 tally.violate(
@@ -155,15 +149,9 @@ def _lost_redelivery(index: Index, tally: Tally) -> None:
                 )
 
 
-def _failed(copy: Copy) -> int:
-    """When its first hand-out surely did not settle it: it was nacked, lost or its session ended first."""
-    first = copy.first
-    nacks = (a.invoke.i for a in first.acts if a.verb == "nack" and not a.refused)
-    return min(first.lost, min(nacks, default=NEVER), max(first.session.ended, first.i)) if _unsettled(first) else NEVER
-
-
-def _unsettled(delivery: Delivery) -> bool:
-    return not in_settlement(delivery, NEVER)
+def _failed(index: Index, delivery: Delivery, before: int) -> bool:
+    """Whether it was nacked or taken away before the moment, and never acked or rejected."""
+    return not in_settlement(delivery, NEVER) and released(index, delivery) < before
 
 
 def _premature_settle(index: Index, tally: Tally) -> None:
@@ -213,9 +201,8 @@ def _fan_out_miss(index: Index, tally: Tally) -> None:
         others = [g for g in index.groups.values() if g is not group and g.topic == group.topic]
         if not others:
             continue
-        for call in index.topics.get(group.topic, ()):
-            if any(g.delivered(call.number) for g in others):
-                tally.exercised += owed(index, call, group)
+        for call in owed_calls(index, group):
+            tally.exercised += any(g.delivered(call.number) is not None for g in others)
         lost = dict(_lost_calls(index, group))
         lost.update((c, d.i) for c, d in _overtaken(index, group) if not _may_be_coming(group, d))
         for call, proof in lost.items():

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Hashable, Iterable
 from itertools import combinations
 
-from eventproof.conformance.history.entities import NEVER, Delivery, Group
+from eventproof.conformance.history.entities import Delivery, Group
 from eventproof.conformance.history.faults import between
 from eventproof.conformance.history.index import Index
-from eventproof.conformance.rules.inversions import Pair, disagreements, firsts, inversions
+from eventproof.conformance.rules.inversions import Lane, Pair, disagreements, inversions, lanes
 from eventproof.conformance.rules.rule import Tally, rule
 
 
@@ -17,61 +18,59 @@ def _reordered(index: Index, tally: Tally) -> None:
     event without a key has no order; a change of the topic's partitions starts anew.
     Exercised: first hand-outs of events with a key that follow another of their key."""
     for group in index.groups.values():
-        for lane in _keyed(group):
-            _judge(index, tally, group, lane, _confirmed)
+        for lane in lanes(group).values():
+            _judge(index, tally, group, lane)
 
 
 def _reordered_pipelined(index: Index, tally: Tally) -> None:
     """Of one key and publisher, m1 was invoked before m2, both confirmed, but m2 was surely handed out to a
     group first. Exercised: as D1, within one publisher."""
     for group in index.groups.values():
-        for lane in _keyed(group):
+        for lane in lanes(group).values():
+            if lane.invoked == sorted(lane.invoked) and not index.faults.changed:
+                publishers = {d.copy.call.invoke.process for d in lane.deliveries if d.copy.call is not None}
+                tally.exercised += len(lane) - len(publishers)
+                continue
             for own in _by_publisher(lane):
-                _judge(index, tally, group, own, _invoked)
+                _judge(index, tally, group, own, pipelined=True)
 
 
 def _inverted(index: Index, tally: Tally) -> None:
     """D1 over the whole topic, with or without keys.
     Exercised: first hand-outs that follow another of the topic."""
     for group in index.groups.values():
-        lane = sorted((d for lane in group.lanes.values() for d in lane), key=_moment)
-        _judge(index, tally, group, list(firsts(lane)), _confirmed)
+        for lane in lanes(group, whole=True).values():
+            _judge(index, tally, group, lane)
 
 
-def _keyed(group: Group) -> Iterator[list[Delivery]]:
-    for key, lane in group.lanes.items():
-        if key and len(lane) > 1:
-            yield list(firsts(lane))
-
-
-def _by_publisher(lane: Iterable[Delivery]) -> Iterable[list[Delivery]]:
-    found: dict[str, list[Delivery]] = {}
-    for delivery in lane:
+def _by_publisher(lane: Lane) -> Iterable[Lane]:
+    found: defaultdict[str, Lane] = defaultdict(Lane)
+    for delivery in lane.deliveries:
         call = delivery.copy.call
         if call is not None and call.outcome == "ok" and not call.duplicate:
-            found.setdefault(call.invoke.process, []).append(delivery)
+            found[call.invoke.process].add(delivery, call)
     return found.values()
 
 
-def _judge(
-    index: Index, tally: Tally, group: Group, lane: list[Delivery], until: Callable[[Delivery], int]
-) -> None:
+def _judge(index: Index, tally: Tally, group: Group, lane: Lane, *, pipelined: bool = False) -> None:
     tally.exercised += max(0, len(lane) - 1)
     for part in _unchanged(index, group, lane):
-        for late, early in inversions(part, until, _invoked):
+        for late, early in inversions(part, part.invoked if pipelined else part.confirmed):
             _report(tally, group, late, early)
 
 
-def _unchanged(index: Index, group: Group, lane: list[Delivery]) -> Iterable[list[Delivery]]:
+def _unchanged(index: Index, group: Group, lane: Lane) -> Iterable[Lane]:
     """The lane, cut where the topic changed; what was under way at a change is in no part."""
     changed = index.faults.changed.get(group.topic)
     if not changed:
         return (lane,)
-    parts: dict[int, list[Delivery]] = {}
-    for delivery in lane:
-        start = between(changed, 0, _invoked(delivery))
-        if start == between(changed, 0, min(_confirmed(delivery), delivery.i)):
-            parts.setdefault(start, []).append(delivery)
+    parts: defaultdict[int, Lane] = defaultdict(Lane)
+    for delivery in lane.deliveries:
+        call = delivery.copy.call
+        if call is not None:
+            start = between(changed, 0, call.i)
+            if start == between(changed, 0, min(call.confirmed, delivery.i)):
+                parts[start].add(delivery, call)
     return parts.values()
 
 
@@ -127,20 +126,6 @@ def _report_disagreement(tally: Tally, one: Group, other: Group, here: Pair, the
         before.calls + after.calls,
         other,
     )
-
-
-def _moment(delivery: Delivery) -> int:
-    return delivery.i
-
-
-def _invoked(delivery: Delivery) -> int:
-    call = delivery.copy.call
-    return call.i if call is not None else NEVER
-
-
-def _confirmed(delivery: Delivery) -> int:
-    call = delivery.copy.call
-    return call.confirmed if call is not None else NEVER
 
 
 REORDERED = rule("D1", "reordered", _reordered)

@@ -19,7 +19,9 @@ def _foreign_error(index: Index, tally: Tally) -> None:
     for record in index.others["adapter.error"]:
         last = record.error.strip().splitlines()[-1:] or ["no detail"]
         who = record.process or "a participant"
-        tally.violate(f"The adapter raised an error at {who} that the port does not allow: {last[0]}", (record.i,))
+        tally.violate(
+            f"The adapter raised an error at {who} that the port does not allow: {last[0]}", (record.i,)
+        )
 
 
 def _settles_twice(index: Index, tally: Tally) -> None:
@@ -38,7 +40,11 @@ def _judge_acts(delivery: Delivery, tally: Tally) -> None:
         return
     for act in settles:
         opposite = act.verb != done.verb
-        if act is done or act.outcome == "open" or not (act.invoke.i > done.ended or (opposite and act.outcome == "ok")):
+        if (
+            act is done
+            or act.outcome == "open"
+            or not (act.invoke.i > done.ended or (opposite and act.outcome == "ok"))
+        ):
             continue
         tally.exercised += 1
         if act.outcome != ("rejected" if opposite else "ok"):
@@ -63,7 +69,9 @@ def _silent_stop(index: Index, tally: Tally) -> None:
     tally.exercised = sum(1 for s in index.sessions.values() if s.outcome == "ok")
     for record in index.others["session.ended"]:
         group = index.sessions[record.session].group
-        tally.violate(f"The subscription of session {record.session} ended without an error.", (record.i,), (), group)
+        tally.violate(
+            f"The subscription of session {record.session} ended without an error.", (record.i,), (), group
+        )
 
 
 FOREIGN_ERROR = rule("P1", "foreign error", _foreign_error)

@@ -44,7 +44,9 @@ def redeliveries(index: Index) -> Iterator[Redelivery]:
     """All redeliveries of the history, each with its verdict."""
     for copy in index.redelivered:
         settlements = settlements_of(copy)
-        nacks = sorted(a.invoke.i for d in copy.deliveries for a in d.acts if a.verb == "nack" and not a.refused)
+        nacks = sorted(
+            a.invoke.i for d in copy.deliveries for a in d.acts if a.verb == "nack" and not a.refused
+        )
         for previous, again in zip(copy.deliveries, copy.deliveries[1:]):  # noqa: B905
             settlement = _standing(index, settlements, again)
             if settlement is not None:

@@ -60,7 +60,11 @@ class Tally:
         self._violations: list[Violation] = []
 
     def violate(
-        self, message: str, records: tuple[int, ...] = (), calls: tuple[int, ...] = (), group: Group | None = None
+        self,
+        message: str,
+        records: tuple[int, ...] = (),
+        calls: tuple[int, ...] = (),
+        group: Group | None = None,
     ) -> None:
         """Count a violation, and keep it while there is room."""
         self.count += 1

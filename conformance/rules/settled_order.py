@@ -17,16 +17,28 @@ def _broken_by_retry(index: Index, tally: Tally) -> None:
     Exercised: hand-outs of a key that follow one of another event of it."""
     for group, lane in _lanes(index):
         unsettled: deque[Copy] = deque()
-        for previous, delivery in zip(lane, lane[1:]):  # noqa: B905
-            if previous.copy.first is previous:
-                unsettled.append(previous.copy)
-            if delivery.copy is previous.copy:
+        previous = lane[0].copy
+        for delivery in lane:
+            copy = delivery.copy
+            if copy is previous:
                 continue
             tally.exercised += 1
-            while unsettled and (unsettled[0].settled < delivery.i or expired(index, unsettled[0], delivery.t)):
-                unsettled.popleft()
-            if unsettled:
-                _judge_unsettled(index, tally, group, unsettled, delivery)
+            moment = delivery.i
+            if unsettled or previous.settled > moment:
+                if previous.first.i > (unsettled[-1].first.i if unsettled else 0):
+                    unsettled.append(previous)
+                _judge_hand_out(index, tally, group, unsettled, delivery)
+            previous = copy
+
+
+def _judge_hand_out(
+    index: Index, tally: Tally, group: Group, unsettled: deque[Copy], delivery: Delivery
+) -> None:
+    """`unsettled` holds, by first hand-out, what may be open; what has been settled for good is dropped."""
+    while unsettled and (unsettled[0].settled < delivery.i or expired(index, unsettled[0], delivery.t)):
+        unsettled.popleft()
+    if unsettled:
+        _judge_unsettled(index, tally, group, unsettled, delivery)
 
 
 def _judge_unsettled(
@@ -65,7 +77,9 @@ def _two_holders(index: Index, tally: Tally) -> None:
             _judge_holders(index, tally, group, held, delivery)
 
 
-def _judge_holders(index: Index, tally: Tally, group: Group, held: list[Delivery], delivery: Delivery) -> None:
+def _judge_holders(
+    index: Index, tally: Tally, group: Group, held: list[Delivery], delivery: Delivery
+) -> None:
     for other in held:
         if other.session is delivery.session or other.copy is delivery.copy:
             continue

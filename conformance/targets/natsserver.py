@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 from eventproof.adapters.errors import EventproofError
 
@@ -66,6 +66,8 @@ class NatsServer:
     `start` and `stop` may be repeated: data and address stay the same until `remove`.
     """
 
+    config: ClassVar[str] = _CONFIG
+
     def __init__(self, *, max_payload: int = MAX_PAYLOAD, sync_interval: str = "2m") -> None:
         self._program = find_server()
         self._folder = Path(tempfile.mkdtemp(prefix="eventproof-nats-"))
@@ -87,7 +89,7 @@ class NatsServer:
         """Start and wait until it takes connections. Raises ServerFailed with what it logged."""
         config = self._folder / "server.conf"
         config.write_text(
-            _CONFIG.format(
+            self.config.format(
                 port=self._port,
                 folder=self._folder,
                 max_payload=self._max_payload,

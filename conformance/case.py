@@ -1,0 +1,49 @@
+"""One scenario of a run with what came of it, and who follows the run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from eventproof.conformance import scenario as scenarios
+from eventproof.conformance.history import files
+from eventproof.conformance.history.record import History
+from eventproof.conformance.rules.rule import Finding
+from eventproof.conformance.scenario import Scenario
+
+
+class Case(msgspec.Struct, frozen=True):
+    """A scenario, what happened, and what was found in it."""
+
+    number: int
+    scenario: Scenario
+    history: History
+    findings: tuple[Finding, ...]
+
+    def shows(self, anomaly: str) -> bool:
+        """Whether the history violates the rule of that code."""
+        return any(finding.count for finding in self.findings if finding.code == anomaly)
+
+
+class Watcher(Protocol):
+    """Who is told how far a run is."""
+
+    def phase(self, text: str, steps: int) -> None:
+        """A new phase begins, of so many steps."""
+        ...
+
+    def step(self) -> None:
+        """One step of the phase is done."""
+        ...
+
+
+def save_case(scenario: Scenario, history: History, folder: Path, name: str) -> tuple[Path, Path]:
+    """Write a scenario and its history under one name into a report folder."""
+    first, second = folder / "scenarios" / f"{name}.json", folder / "histories" / f"{name}.jsonl"
+    for path in (first, second):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    first.write_bytes(scenarios.encode(scenario))
+    files.save(history, second)
+    return first, second

@@ -1,0 +1,35 @@
+"""The terminal: what a person reads goes to stdout, how far a run is to stderr."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+
+console = Console(highlight=False)
+
+
+class Progress:
+    """`eventproof.conformance.case.Watcher`: one bar, for the present phase; nothing unless on a terminal."""
+
+    def __init__(self) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        self._bars = Bars(*columns, console=Console(stderr=True), transient=True)
+        self._task = self._bars.add_task("starting", total=None)
+
+    def phase(self, text: str, steps: int) -> None:
+        self._bars.reset(self._task, description=text, total=steps)
+
+    def step(self) -> None:
+        self._bars.advance(self._task)
+
+    def __enter__(self) -> Progress:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bars.stop()

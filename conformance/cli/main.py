@@ -1,0 +1,72 @@
+"""The command group, and how errors become one line and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from importlib.metadata import version
+from typing import Any
+
+import click
+
+from eventproof.adapters.errors import EventproofError
+
+CONFORMANT, FAILED, PARTIAL, BROKEN, USAGE = 0, 1, 2, 3, 4
+COMMANDS = {
+    "run": "Give a verdict per guarantee for a broker.",
+    "check": "Judge saved histories again.",
+    "replay": "Run one saved scenario on a broker.",
+    "list": "List the requirements.",
+    "explain": "Tell one requirement: text, intent, rule, mutants.",
+    "selftest": "Show that every rule catches a broken broker.",
+}
+
+
+class Lazy(click.Group):
+    """Imports a command's module when the command is called: `--help` stays quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"eventproof.conformance.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version("eventproof"))
+def eventproof() -> None:
+    """Prove which delivery guarantees a broker keeps.
+
+    Exit codes: 0 conformant, 1 failed, 2 partial, 3 broker or set-up error, 4 usage.
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; always ends the process."""
+    sys.exit(_run(arguments))
+
+
+def _run(arguments: list[str] | None) -> int:
+    try:
+        result: Any = eventproof.main(args=arguments, standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as help_text:
+        click.echo(help_text.format_message())
+        return CONFORMANT
+    except click.ClickException as error:
+        error.show()
+        return USAGE
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("eventproof: interrupted", err=True)
+        return BROKEN
+    except EventproofError as error:
+        click.echo(f"eventproof: {error}", err=True)
+        return BROKEN
+    return result if isinstance(result, int) else CONFORMANT

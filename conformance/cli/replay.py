@@ -1,0 +1,62 @@
+"""`eventproof replay`: run one saved scenario again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from eventproof.conformance.case import save_case
+from eventproof.conformance.cli import options as _options
+from eventproof.conformance.cli.console import console
+from eventproof.conformance.cli.main import CONFORMANT, FAILED
+from eventproof.conformance.execution.stage import run_on, stage
+from eventproof.conformance.history.record import History
+from eventproof.conformance.report import table
+from eventproof.conformance.report.story import story
+from eventproof.conformance.rules.judge import judge
+from eventproof.conformance.scenario import load
+from eventproof.conformance.verdict import Total, totals, verdicts
+from eventproof.spec import requirements
+
+
+@click.command()
+@click.argument("scenario", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@_options.broker
+@click.option("--times", type=click.IntRange(1), default=1, show_default=True, help="How often it is run, side by side.")
+@click.option("--save", type=click.Path(path_type=Path, file_okay=False), help="Folder for the histories.")
+def command(
+    scenario: Path, target: str | None, adapter: str | None, options: tuple[str, ...], claims: tuple[str, ...],
+    times: int, save: Path | None,
+) -> int:  # fmt: skip
+    """Run SCENARIO on TARGET and tell what happened; exit code 1 if a claim was broken."""
+    plan, plugin = load(scenario), _options.chosen(target, adapter)
+    given, claiming = _options.pairs(options, "--option"), _options.claiming(claims)
+
+    async def work() -> list[History]:
+        async with stage(plugin, name="replay", url=None, options=given, claims=claiming) as on:
+            return await on.run([plan] * times)
+
+    histories = run_on(plugin.facilities.clock, work)
+    broken = 0
+    for number, history in enumerate(histories, 1):
+        if save is not None:
+            save_case(plan, history, save, f"{number:05}")
+        broken += _tell(history)
+    console.print(f"{broken} of {times} runs broke a claim")
+    return FAILED if broken else CONFORMANT
+
+
+def _tell(history: History) -> bool:
+    """Print a run; whether it broke a claim."""
+    findings = judge(history)
+    found: dict[str, Total] = {}
+    totals([(0, findings)], found)
+    broken = [v for v in verdicts(requirements, history.header.claims, found) if v.state in {"fail", "hang"}]
+    for verdict in broken:
+        codes = set(verdict.anomalies)
+        console.print(table.violations(verdict, [v for f in findings if f.code in codes for v in f.violations], history))
+    if not broken:
+        for line in story(history, ()):
+            console.print(line, markup=False)
+    return bool(broken)

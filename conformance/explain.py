@@ -1,0 +1,97 @@
+"""For each broken requirement the smallest counterexample that can be made, told step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from eventproof.adapters import clock
+from eventproof.conformance.case import Case, Watcher, save_case
+from eventproof.conformance.execution.stage import Stage
+from eventproof.conformance.history.record import History
+from eventproof.conformance.minimise.history import minimal
+from eventproof.conformance.minimise.scenario import minimise
+from eventproof.conformance.report.report import Counterexample
+from eventproof.conformance.report.story import story
+from eventproof.conformance.rules.judge import judge
+from eventproof.conformance.rules.rule import Violation
+from eventproof.conformance.scenario import Scenario
+from eventproof.conformance.verdict import Verdict
+
+RERUNS = 10
+BROKEN = frozenset({"fail", "hang"})
+
+
+async def explain(
+    judged: Iterable[Verdict], failing: Sequence[Case], on: Stage, folder: Path, budget: float, watcher: Watcher
+) -> tuple[Counterexample, ...]:
+    """One counterexample per anomaly that breaks a claimed requirement; `budget` seconds for all."""
+    broken: dict[str, list[str]] = {}
+    for verdict in judged:
+        for anomaly in verdict.anomalies if verdict.state in BROKEN else ():
+            broken.setdefault(anomaly, []).append(verdict.requirement)
+    if broken:
+        watcher.phase("making counterexamples smaller", len(broken))
+    passed, examples = clock.stopwatch(), []
+    for number, (anomaly, named) in enumerate(broken.items()):
+        until = passed() + (budget - passed()) / (len(broken) - number)
+        case = min((case for case in failing if case.shows(anomaly)), key=lambda case: case.scenario.operations)
+        search = Search(on, anomaly, lambda until=until: passed() < until)
+        examples.append(await search.counterexample(case, tuple(named), folder))
+        watcher.step()
+    return tuple(examples)
+
+
+class Search:
+    """The search for a smaller scenario that shows one anomaly on one broker."""
+
+    def __init__(self, on: Stage, anomaly: str, in_time: Callable[[], bool]) -> None:
+        self._on = on
+        self._anomaly = anomaly
+        self._in_time = in_time
+
+    async def counterexample(self, case: Case, requirements: tuple[str, ...], folder: Path) -> Counterexample:
+        """The case made small, run again to see how often it shows, and saved beside the original."""
+        original, _ = save_case(case.scenario, case.history, folder, f"{case.number:05}")
+        scenario, history = await self.smallest(case)
+        again = await self._on.run([scenario] * RERUNS)
+        showing = [other for other in again if self.violation(other)]
+        history = minimal(showing[0] if showing else history, self.shows)
+        violation = self.violation(history)
+        assert violation is not None
+        place = folder / "counterexamples" / self._anomaly
+        saved = save_case(scenario, history, place, "minimal")
+        return Counterexample(
+            anomaly=self._anomaly, requirements=requirements, violation=violation, scenario=case.number,
+            original=str(original.relative_to(folder)), minimal=str(saved[0].relative_to(folder)),
+            history=str(saved[1].relative_to(folder)), operations=scenario.operations, shown=len(showing),
+            reruns=RERUNS, story=tuple(story(history, violation.records)),
+        )  # fmt: skip
+
+    async def smallest(self, case: Case) -> tuple[Scenario, History]:
+        """The smallest scenario found and a history of it that shows the anomaly."""
+        histories = {id(case.scenario): case.history}
+
+        async def attempt(candidates: Sequence[Scenario]) -> int | None:
+            for number, history in enumerate(await self._on.run(candidates)):
+                if self.violation(history):
+                    histories[id(candidates[number])] = history
+                    kept.append(candidates[number])
+                    return number
+            return None
+
+        kept: list[Scenario] = [case.scenario]
+        sliced = minimal(case.history, self.shows)
+        involved = {record.call for record in sliced.records if record.call}
+        await minimise(case.scenario, involved, attempt, self._in_time)
+        return kept[-1], histories[id(kept[-1])]
+
+    def shows(self, history: History) -> bool:
+        return self.violation(history) is not None
+
+    def violation(self, history: History) -> Violation | None:
+        """The first violation of the anomaly in a history."""
+        for finding in judge(history):
+            if finding.code == self._anomaly and finding.violations:
+                return finding.violations[0]
+        return None

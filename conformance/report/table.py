@@ -1,0 +1,90 @@
+"""A report for the terminal: one line per requirement, then each counterexample step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from eventproof.conformance.history.record import History
+from eventproof.conformance.report.report import Counterexample, Report
+from eventproof.conformance.report.story import story
+from eventproof.conformance.rules.rule import Violation
+from eventproof.conformance.verdict import Verdict
+
+COLOURS = {
+    "pass": "green", "conformant": "green", "fail": "bold red", "failed": "bold red", "hang": "bold red",
+    "inconclusive": "yellow", "partial": "yellow", "not checked": "yellow", "not claimed": "dim",
+}  # fmt: skip
+
+
+def render(report: Report, folder: Path) -> RenderableType:
+    """What the run found, worst last, so that it stands where the reader looks."""
+    return Group(_verdicts(report), *_counterexamples(report, folder), Text(), _summary(report), Text(f"report: {folder}"))
+
+
+def _verdicts(report: Report) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("requirement", "", "profile", "verdict", "evidence"):
+        table.add_column(name, no_wrap=name in {"requirement", "verdict"})
+    for profile in report.profiles:
+        for verdict in (verdict for verdict in report.verdicts if verdict.profile == profile):
+            table.add_row(verdict.requirement, verdict.title, profile, _coloured(verdict.state), _evidence(verdict))
+    return table
+
+
+def _evidence(verdict: Verdict) -> str:
+    void = f", {verdict.void} too close to call" if verdict.void else ""
+    times = f", {verdict.violations} times" if verdict.violations else ""
+    return escape(f"{verdict.evidence}{times}{void}")
+
+
+def _counterexamples(report: Report, folder: Path) -> Iterator[RenderableType]:
+    for example in report.counterexamples:
+        yield Text()
+        yield Text(f"{', '.join(example.requirements)} is broken ({example.anomaly})", style="bold red")
+        yield Text(example.violation.message)
+        yield Text(_how_found(example))
+        yield from _story(example.story)
+        yield Text(f"replay: eventproof replay {folder / example.minimal} {report.target}", style="dim")
+
+
+def violations(verdict: Verdict, found: Sequence[Violation], history: History) -> RenderableType:
+    """One broken requirement of one history: what is wrong, and the story with the first violation marked."""
+    lines = [Text(f"{verdict.requirement} {verdict.title}: {verdict.state} ({verdict.evidence})", style="bold red")]
+    lines += [Text(violation.message) for violation in found]
+    lines += _story(story(history, found[0].records if found else ()))
+    return Group(*lines)
+
+
+def _story(lines: Iterable[str]) -> list[Text]:
+    return [Text(f"  {line}", style="bold" if line.startswith("→") else "") for line in lines]
+
+
+def _how_found(example: Counterexample) -> str:
+    return (
+        f"Found in scenario {example.scenario}, made smaller to {example.operations} operations;"
+        f" shown again by {example.shown} of {example.reruns} runs."
+    )
+
+
+def _summary(report: Report) -> Table:
+    table = Table.grid(padding=(0, 2))
+    for profile, state in report.profiles.items():
+        table.add_row(profile, _coloured(state))
+    counts = report.counts
+    table.add_row(
+        "evidence",
+        f"{counts.scenarios} scenarios, {counts.operations} operations, {counts.deliveries} deliveries,"
+        f" {counts.redeliveries} redeliveries, {counts.dead_letters} dead letters, {counts.duplicates} duplicates,"
+        f" {counts.drains - counts.unproven} of {counts.drains} drains proven, in {report.seconds:g} s",
+    )
+    return table
+
+
+def _coloured(state: str) -> Text:
+    return Text(state, style=COLOURS[state])

@@ -1,0 +1,163 @@
+"""E1-E3: the attempt count, its limit, and the delay before the next attempt."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+
+from eventproof.conformance.history.entities import NANOSECONDS, Act, Copy, Delivery
+from eventproof.conformance.history.faults import after, between
+from eventproof.conformance.history.index import Index
+from eventproof.conformance.history.settled import delay_asked, losses_since
+from eventproof.conformance.rules.rule import Tally, rule
+
+
+def _too_low(index: Index, tally: Tally) -> None:
+    """A copy's attempt repeats or falls within a session; also from one session to another where attempts
+    survive the loss of a consumer, and over broker faults that they survive.
+    Exercised: redeliveries with an attempt that could be compared."""
+    for copy in index.redelivered:
+        best: dict[int, Delivery] = {}
+        forgotten = 0
+        for delivery in copy.deliveries:
+            if not delivery.record.attempt:
+                continue
+            scope = 0 if index.faults.covers_loss("attempts") else delivery.session.number
+            known = best.get(scope)
+            if known is not None:
+                forgotten = _forgotten(index, copy, delivery)
+            if known is not None and known.i > forgotten:
+                tally.exercised += 1
+                _judge_low(tally, copy, known, delivery)
+            if known is None or known.i <= forgotten or delivery.record.attempt > known.record.attempt:
+                best[scope] = delivery
+
+
+def _forgotten(index: Index, copy: Copy, delivery: Delivery) -> int:
+    """The last fault before the hand-out that its attempts need not survive, or 0."""
+    undone = index.faults.uncovered("attempts")
+    at = bisect_left(undone, delivery.i)
+    deleted = copy.group.deleted
+    return max(undone[at - 1] if at else 0, deleted if deleted < delivery.i else 0)
+
+
+def _judge_low(tally: Tally, copy: Copy, known: Delivery, delivery: Delivery) -> None:
+    before, now = known.record.attempt, delivery.record.attempt
+    if now <= before:
+        tally.violate(
+            f"Group {copy.group.name} was handed {copy.name} as attempt {now} after it had been attempt {before}.",
+            (known.i, delivery.i),
+            copy.calls,
+            copy.group,
+        )
+
+
+def _too_high(index: Index, tally: Tally) -> None:
+    """A copy's attempt exceeds its hand-outs plus the session ends, pauses and faults since its publish, each of
+    which may have cost one hand-out. Exercised: hand-outs with an attempt."""
+    for group in index.groups.values():
+        for copy in group.copies:
+            for number, delivery in enumerate(copy.deliveries, 1):
+                attempt = delivery.record.attempt
+                tally.exercised += attempt > 0
+                if attempt > number and attempt > number + losses_since(index, copy, delivery.i):
+                    tally.violate(
+                        f"Group {group.name} was handed {copy.name} as attempt {attempt}, but it was hand-out {number}.",
+                        (*(d.i for d in copy.deliveries[: min(number, 5) - 1]), delivery.i),
+                        copy.calls,
+                        group,
+                    )
+
+
+def _overrun(index: Index, tally: Tally) -> None:
+    """Handed out more often than max_attempts allows; where the count may be too low, each loss that it need
+    not survive allows one more. Exercised: copies handed out max_attempts times."""
+    for group in index.groups.values():
+        limit = group.policy.max_attempts
+        for copy in group.copies if limit is not None else ():
+            if limit is None or len(copy.deliveries) < limit:
+                continue
+            tally.exercised += 1
+            if len(copy.deliveries) <= limit:
+                continue
+            last = copy.deliveries[-1]
+            if len(copy.deliveries) > limit + _allowance(index, copy, last.i):
+                tally.violate(
+                    f"Group {group.name} was handed {copy.name} {len(copy.deliveries)} times; {limit} are allowed.",
+                    tuple(d.i for d in copy.deliveries[-10:]),
+                    copy.calls,
+                    group,
+                )
+
+
+def _allowance(index: Index, copy: Copy, until: int) -> int:
+    """Losses since the publish of the copy that may have set its count back."""
+    since = copy.call.i if copy.call is not None else 0
+    if not index.claims.attempts.never_low:
+        return losses_since(index, copy, until)
+    sessions = 0 if index.faults.covers_loss("attempts") else losses_since(index, copy, until)
+    return max(sessions, between(index.faults.uncovered("attempts"), since, until))
+
+
+def _early(index: Index, tally: Tally) -> None:
+    """Handed out again sooner after a confirmed nack than its delay (asked for, or the policy's) minus slack. A
+    session end or a fault in between excuses, unless delays survive it.
+    Exercised: redeliveries after a nack with a delay."""
+    for copy in index.redelivered:
+        nacks = sorted(
+            a.invoke.i for d in copy.deliveries for a in d.acts if a.verb == "nack" and not a.refused
+        )
+        for number, (delivery, again) in enumerate(zip(copy.deliveries, copy.deliveries[1:]), 1):  # noqa: B905
+            act = _nack(delivery, again)
+            if act is None or between(nacks, delivery.i, again.i) > _own(delivery, again):
+                continue
+            delay = delay_asked(delivery, act.invoke, number)
+            if delay and not _excused(index, delivery, act, again):
+                tally.exercised += 1
+                _judge_delay(index, tally, act, delivery, again, delay)
+
+
+def _nack(delivery: Delivery, again: Delivery) -> Act | None:
+    """The nack that brought the copy back, if it was confirmed: its first one that was not refused."""
+    nacks = (a for a in delivery.acts if a.verb == "nack" and not a.refused and a.invoke.i < again.i)
+    first = next(nacks, None)
+    return first if first is not None and first.outcome == "ok" else None
+
+
+def _own(delivery: Delivery, again: Delivery) -> int:
+    """Nacks of the hand-out itself: any further one is of an older hand-out, and may have no delay."""
+    return sum(1 for a in delivery.acts if a.verb == "nack" and not a.refused and a.invoke.i < again.i)
+
+
+def _excused(index: Index, delivery: Delivery, act: Act, again: Delivery) -> bool:
+    since, session, claims = act.invoke.i, delivery.session, index.claims
+    durable = claims.backoff == "durable" or index.faults.covers_loss("delays")
+    ended = min(session.ended, after(index.faults.cuts.get(session.process, []), since))
+    if not durable and ended < again.i:
+        return True
+    broken = index.faults.breaks if not claims.survives.delays else index.faults.uncovered("delays")
+    return between(broken, since, again.i) > 0 or since < delivery.copy.group.deleted < again.i
+
+
+def _judge_delay(
+    index: Index, tally: Tally, act: Act, delivery: Delivery, again: Delivery, delay: int
+) -> None:
+    waited = again.t - act.invoke.t
+    if waited >= delay:
+        return
+    if waited >= delay - index.slack_over(act.invoke.t, again.t):
+        tally.void += 1
+        return
+    copy = delivery.copy
+    tally.violate(
+        f"Group {copy.group.name} nacked {copy.name} for {delay / NANOSECONDS:g} s and was handed it again after"
+        f" {waited / NANOSECONDS:.3f} s.",
+        tuple(sorted((delivery.i, act.invoke.i, act.ended, again.i))),
+        copy.calls,
+        copy.group,
+    )
+
+
+TOO_LOW = rule("E1l", "attempt too low", _too_low)
+TOO_HIGH = rule("E1h", "attempt too high", _too_high)
+OVERRUN = rule("E2", "retry overrun", _overrun)
+EARLY = rule("E3", "early redelivery", _early)

@@ -1,0 +1,234 @@
+"""E4-E7: an event that cannot be handled ends in the dead-letter topic: in time, once, whole, and only there.
+
+A dead letter is known from reading its topic, so the moment of its record is later than its publish.
+"""
+
+from __future__ import annotations
+
+from eventproof.conformance.history.entities import NEVER, Copy, Delivery, Group
+from eventproof.conformance.history.faults import after
+from eventproof.conformance.history.index import Index
+from eventproof.conformance.history.owed import dead_drained, drained
+from eventproof.conformance.history.record import Record
+from eventproof.conformance.history.settled import Hold, expired, hold, losses_since
+from eventproof.conformance.rules.rule import Tally, rule
+
+
+def _premature(index: Index, tally: Tally) -> None:
+    """Dead-lettered for its attempts, though its failed hand-outs and the losses since its publish, each of which
+    may have cost one more, are fewer than max_attempts. Exercised: dead letters for attempts."""
+    for group in index.groups.values():
+        limit = group.policy.max_attempts
+        for number, records in group.dead.items():
+            record = records[0]
+            if record.reason != "attempts":
+                continue
+            tally.exercised += 1
+            failed = _failed(index, group, number, record)
+            copies = group.copies_of(number)
+            lost = losses_since(index, copies[0], record.i) if copies else len(index.losses(group))
+            if limit is not None and len(failed) + lost >= limit:
+                continue
+            allowed = f"{limit} are allowed" if limit is not None else "attempts are not limited"
+            tally.violate(
+                f"Call {number} was dead-lettered for group {group.name} after {len(failed)} failed attempts;"
+                f" {allowed}.",
+                (*(d.i for d in failed[-10:]), record.i),
+                (number,) if number else (),
+                group,
+            )
+
+
+def _failed(index: Index, group: Group, call: int, at: Record) -> list[Delivery]:
+    deliveries = (d for copy in group.copies_of(call) for d in copy.deliveries if d.i < at.i)
+    return [d for d in deliveries if not _acked(d) and hold(index, d, at) is not Hold.KEPT]
+
+
+def _acked(delivery: Delivery) -> bool:
+    return any(a.verb == "ack" and a.outcome == "ok" for a in delivery.acts)
+
+
+def _missing(index: Index, tally: Tally) -> None:
+    """Rejected with confirmation, or failed for the last allowed time with the group drained since, but not in
+    the drained dead-letter topic. The event is lost.
+    Exercised: copies rejected or exhausted before the dead-letter topic was drained."""
+    undone = index.faults.uncovered("messages")
+    for group in index.groups.values():
+        topic = group.policy.dead_letter
+        proof = dead_drained(index, topic) if topic is not None else 0
+        for copy in group.copies if proof else ():
+            moment = _due(index, copy, proof)
+            if moment == NEVER or copy.call is None or after(undone, copy.call.i) != NEVER:
+                continue
+            tally.exercised += 1
+            if copy.call.number not in group.dead:
+                tally.violate(
+                    f"Call {copy.call.number} failed for good in group {group.name} but is not in its drained"
+                    f" dead-letter topic {topic}.",
+                    tuple(sorted({*(d.i for d in copy.deliveries[-5:]), moment, proof})),
+                    copy.calls,
+                    group,
+                )
+
+
+def _due(index: Index, copy: Copy, proof: int) -> int:
+    """When the copy surely failed for good, if before the proof of drain, or NEVER."""
+    rejects = (a.ended for d in copy.deliveries for a in d.acts if a.verb == "reject" and a.outcome == "ok")
+    rejected = min(rejects, default=NEVER)
+    if rejected < proof:
+        return rejected
+    limit, last = copy.group.policy.max_attempts, copy.deliveries[-1]
+    if limit is None or copy.settled != NEVER or max(len(copy.deliveries), last.record.attempt) < limit:
+        return NEVER
+    idle = drained(index, copy.group)
+    at = next((r for r in copy.group.drained if r.i == idle), None)
+    if at is None or not last.i < idle < proof or expired(index, copy, at.t) or copy.group.deleted > last.i:
+        return NEVER
+    return last.i if hold(index, last, at) is Hold.ENDED else NEVER
+
+
+def _alive(index: Index, tally: Tally) -> None:
+    """Dead-lettered for a group, and acked by it or handed out to it afterwards. Excused once when a crash, a
+    cut or an unknown outcome lies between its first hand-out and then, unless one copy across a crash is
+    claimed. Exercised: dead letters of copies that were handed out."""
+    for group in index.groups.values():
+        for number, records in group.dead.items():
+            copies = group.copies_of(number)
+            tally.exercised += len(copies) > 0
+            if len(copies) != 1:  # with several copies, one may be dead and another alive
+                continue
+            conflicts = _conflicts(index, copies[0], records[0])
+            if conflicts and not _excused(index, copies[0], conflicts[0][0], len(conflicts)):
+                moment, what = conflicts[0]
+                tally.violate(
+                    f"Call {number} was dead-lettered for group {group.name} and {what} all the same.",
+                    tuple(sorted((copies[0].first.i, moment, records[0].i))),
+                    (number,),
+                    group,
+                )
+
+
+def _conflicts(index: Index, copy: Copy, dead: Record) -> list[tuple[int, str]]:
+    again = [(d.i, "handed out to it again") for d in copy.deliveries if d.i > dead.i]
+    if again or index.claims.ack == "sent":
+        return again
+    acks = (a.ended for d in copy.deliveries for a in d.acts if a.verb == "ack" and a.outcome == "ok")
+    return [(moment, "acked by it") for moment in acks][:1]
+
+
+def _excused(index: Index, copy: Copy, until: int, times: int) -> bool:
+    """Whether the settlement of the copy was torn, and the claims let that show so many times."""
+    grade = index.claims.dead_letter
+    if grade == "one-across-crash" or (grade == "one-without-faults" and times > 1):
+        return False
+    return any(_torn(index, delivery, until) for delivery in copy.deliveries if delivery.i < until)
+
+
+def _torn(index: Index, delivery: Delivery, until: int) -> bool:
+    session = delivery.session
+    crashed = not session.orderly and delivery.i < session.ended < until
+    cut = index.faults.ends(session.process, delivery.i) < until
+    return (
+        crashed
+        or cut
+        or any(a.outcome in {"open", "indeterminate"} and a.verb != "extend" for a in delivery.acts)
+    )
+
+
+def _bad(index: Index, tally: Tally) -> None:
+    """A dead letter that does not keep what it was made of (identity, content, reason, attempts, error), names
+    no group of the run, or is a second copy for one group (excused as in E6; not judged where several are
+    allowed). Exercised: dead letters read."""
+    for record in index.strays:
+        tally.exercised += 1
+        tally.violate(f"A dead letter names group {record.group!r}, which is none of this run.", (record.i,))
+    for group in index.groups.values():
+        for number, records in group.dead.items():
+            different = list({(r.partition, r.position, r.digest): r for r in reversed(records)}.values())[
+                ::-1
+            ]
+            tally.exercised += len(different)
+            for record in different:
+                what = _spoiled(index, group, record)
+                if what:
+                    _report_bad(index, tally, group, record, what)
+            _judge_number(index, tally, group, number, different)
+
+
+def _report_bad(index: Index, tally: Tally, group: Group, record: Record, what: str) -> None:
+    handed = tuple(d.i for c in group.copies_of(record.call) for d in c.deliveries)[-5:]
+    name = f"call {record.call}" if record.call else f"event {record.event!r}"
+    tally.violate(
+        f"The dead letter of {name} for group {group.name} {what}.",
+        (*handed, record.i),
+        (record.call,) if record.call else (),
+        group,
+    )
+
+
+def _judge_number(index: Index, tally: Tally, group: Group, number: int, records: list[Record]) -> None:
+    copies = group.copies_of(number)
+    places = {(r.partition, r.position): r for r in records if r.position}
+    surplus = len(places) - max(1, len(copies))
+    if surplus < 1 or not number or index.claims.dead_letter in {"none", "at-least-one"}:
+        return
+    if not (copies and _excused(index, copies[0], records[-1].i, surplus)):
+        tally.violate(
+            f"Call {number} has {len(places)} dead letters for group {group.name}; one is allowed.",
+            tuple(sorted(r.i for r in places.values())),
+            (number,),
+            group,
+        )
+
+
+def _spoiled(index: Index, group: Group, record: Record) -> str:
+    """What the dead letter did not keep, or "" if nothing is wrong with it."""
+    call = index.calls.get(record.call)
+    if record.reason == "undecodable" and call is None:
+        return ""
+    if call is None or (record.event and record.event != call.invoke.event):
+        return "does not carry the identity of a published event"
+    if record.digest and call.invoke.digest and record.digest != call.invoke.digest:
+        return "differs in content from what was published"
+    if record.reason not in {"rejected", "attempts", "expired", "undecodable", "schema"}:
+        return f"gives {record.reason!r} as its reason, which is none of the protocol's"
+    return _wrong_account(index, group, record)
+
+
+def _wrong_account(index: Index, group: Group, record: Record) -> str:
+    deliveries = [(n, d) for c in group.copies_of(record.call) for n, d in enumerate(c.deliveries, 1)]
+    if record.reason == "rejected":
+        said = [(n, d, a) for n, d in deliveries for a in d.acts if a.verb == "reject"]
+        if not said:
+            return "gives 'rejected' as its reason, though nobody rejected the event"
+        attempts = {n for n, d, a in said if _clipped(a.invoke.reason) == record.error}
+        attempts |= {d.record.attempt for n, d, a in said if _clipped(a.invoke.reason) == record.error}
+        if not attempts:
+            return f"carries the error {record.error!r}, not the reason of the reject"
+        return (
+            ""
+            if record.attempt in attempts
+            else f"counts {record.attempt} attempts, not those of the rejected one"
+        )
+    if record.reason == "attempts" and deliveries:
+        low, high = _bounds(index, deliveries, record)
+        if not low <= record.attempt <= high:
+            return f"counts {record.attempt} attempts, where between {low} and {high} took place"
+    return ""
+
+
+def _bounds(index: Index, deliveries: list[tuple[int, Delivery]], record: Record) -> tuple[int, int]:
+    number, last = deliveries[-1]
+    seen = max(d.record.attempt for _, d in deliveries)
+    low = min(number, last.record.attempt or number)
+    return low, max(seen, number + losses_since(index, last.copy, record.i))
+
+
+def _clipped(reason: str) -> str:
+    return reason.encode()[:1024].decode(errors="ignore")
+
+
+PREMATURE = rule("E4", "premature dead letter", _premature)
+MISSING = rule("E5", "missing dead letter", _missing)
+ALIVE = rule("E6", "dead and alive", _alive)
+BAD = rule("E7", "bad dead letter", _bad)

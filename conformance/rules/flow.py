@@ -1,0 +1,108 @@
+"""F: how much a session is handed at once, and nothing after its expiry."""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+
+from eventproof.conformance.history.entities import NANOSECONDS, Delivery, Session
+from eventproof.conformance.history.index import Index
+from eventproof.conformance.history.settled import Hold, hold, nacked, possibly_settled
+from eventproof.conformance.rules.rule import Tally, rule
+
+
+def _over_delivery(index: Index, tally: Tally) -> None:
+    """A session holds more deliveries than max_in_flight: not possibly settled, not nacked, lease surely held.
+    Exercised: hand-outs that filled or passed max_in_flight."""
+    for session in index.sessions.values():
+        if len(session.deliveries) >= session.group.policy.max_in_flight:
+            _judge_session(index, tally, session)
+
+
+def _judge_session(index: Index, tally: Tally, session: Session) -> None:
+    """`ends` over-estimates what is held by leaving leases out; only if that is too much is it counted
+    exactly."""
+    limit, passed, over = session.group.policy.max_in_flight, 0, False
+    ends = sorted(map(_end, session.deliveries))
+    for number, delivery in enumerate(session.deliveries, 1):
+        while passed < len(ends) and ends[passed] < delivery.i:
+            passed += 1
+        tally.exercised += number - passed >= limit
+        over = over or number - passed > limit
+    if over:
+        _judge_closely(index, tally, session)
+
+
+def _judge_closely(index: Index, tally: Tally, session: Session) -> None:
+    """What has surely ended is dropped whenever there seems to be too much."""
+    limit = session.group.policy.max_in_flight
+    held: list[tuple[int, int, Delivery]] = []
+    for delivery in session.deliveries:
+        while held and held[0][0] < delivery.i:
+            heappop(held)
+        if len(held) >= limit:
+            held = sorted(h for h in held if hold(index, h[2], delivery.record) is not Hold.ENDED)
+        if len(held) >= limit:
+            _count(index, tally, session, [h[2] for h in held], delivery)
+        heappush(held, (_end(delivery), delivery.i, delivery))
+
+
+def _end(delivery: Delivery) -> int:
+    """When the delivery's hold ended for good, by an act or a lost lease."""
+    end = min(delivery.copy.settled, delivery.lost)
+    if len(delivery.acts) == 1 and delivery.acts[0].verb == "ack":
+        return end
+    return min(end, nacked(delivery))
+
+
+def _count(index: Index, tally: Tally, session: Session, held: list[Delivery], at: Delivery) -> None:
+    limit, group = session.group.policy.max_in_flight, session.group
+    others = [d for d in held if not _in_act(d, at) and not possibly_settled(index, d.copy, at.record)]
+    kept = [d for d in others if hold(index, d, at.record) is Hold.KEPT]
+    if len(kept) < limit:
+        tally.void += len(others) >= limit
+        return
+    tally.violate(
+        f"Session {session.number} of group {group.name} held {len(kept) + 1} deliveries at once;"
+        f" max_in_flight is {limit}.",
+        (*sorted(d.i for d in kept)[-10:], at.i),
+        at.copy.calls,
+        group,
+    )
+
+
+def _in_act(delivery: Delivery, at: Delivery) -> bool:
+    """Whether a nack that was refused later was open at the hand-out."""
+    return any(a.verb == "nack" and a.refused and a.invoke.i < at.i < a.ended for a in delivery.acts)
+
+
+def _expired_delivery(index: Index, tally: Tally) -> None:
+    """Handed out later than its expiry plus slack.
+    Exercised: calls with an expiry that passed within the history."""
+    for call in index.calls.values():
+        expires = call.invoke.expires
+        if not 0 < expires < index.last.t:
+            continue
+        tally.exercised += 1
+        for group in index.groups.values():
+            for copy in group.copies_of(call.number) if group.topic == call.invoke.topic else ():
+                for delivery in copy.deliveries:
+                    _judge_expiry(index, tally, delivery, expires)
+
+
+def _judge_expiry(index: Index, tally: Tally, delivery: Delivery, expires: int) -> None:
+    late, group = delivery.t - expires, delivery.copy.group
+    if late <= 0:
+        return
+    if late <= index.slack_over(expires, delivery.t):
+        tally.void += 1
+        return
+    tally.violate(
+        f"Group {group.name} was handed {delivery.copy.name} {late / NANOSECONDS:.3f} s after it had expired.",
+        (delivery.copy.call.i if delivery.copy.call is not None else delivery.i, delivery.i),
+        delivery.copy.calls,
+        group,
+    )
+
+
+OVER_DELIVERY = rule("F1", "over-delivery", _over_delivery)
+EXPIRED_DELIVERY = rule("F2", "expired delivery", _expired_delivery)

@@ -1,0 +1,105 @@
+"""Test the tester: does each rule catch the broker that breaks it, and no broker that does not?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from itertools import count
+
+import msgspec
+
+from eventproof.adapters import memory
+from eventproof.conformance import strategies
+from eventproof.conformance.case import Case, Watcher
+from eventproof.conformance.execution.stage import Stage, run_on, stage
+from eventproof.conformance.explain import Search
+from eventproof.conformance.mutants import MUTANTS, ODD, Mutant
+from eventproof.conformance.plugin import Plugin
+from eventproof.conformance.rules.judge import judge
+from eventproof.conformance.scenario import Scenario
+from eventproof.conformance.targets.facilities import facilities
+from eventproof.conformance.targets.memory import MemoryTarget
+from eventproof.conformance.verdict import Total, totals, verdicts
+from eventproof.spec import requirements
+
+MOST_OPERATIONS = 8
+
+
+class Kill(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one broker.
+
+    anomaly: the code that had to find it, "" for an odd one. found: every code that fired on a claimed
+    requirement, with the number of scenarios that showed it. requirements: those that fell. after:
+    scenarios until the right code fired, 0 if it never did. operations: of the minimal counterexample.
+    """
+
+    name: str
+    summary: str
+    anomaly: str
+    found: dict[str, int]
+    requirements: tuple[str, ...]
+    after: int = 0
+    operations: int = 0
+
+    @property
+    def right(self) -> bool:
+        """An odd broker must not be found; a broken one by its own rule, in few steps."""
+        if not self.anomaly:
+            return not self.found
+        return self.after > 0 and self.operations <= MOST_OPERATIONS
+
+
+class Selftest(msgspec.Struct, frozen=True, kw_only=True):
+    """The kill matrix of one corpus."""
+
+    scenarios: int
+    seed: int
+    kills: tuple[Kill, ...]
+
+    @property
+    def passed(self) -> bool:
+        return all(kill.right for kill in self.kills)
+
+
+def selftest(scenarios: int, seed: int, watcher: Watcher) -> Selftest:
+    """Run all mutants and odd brokers on `scenarios` scenarios of one seed."""
+    corpus = strategies.generate(scenarios, seed)
+    watcher.phase("trying broken and odd brokers", len(MUTANTS) + len(ODD))
+    kills = []
+    for mutant in (*MUTANTS, *ODD):
+        kills.append(run_on("virtual", partial(_try, mutant, corpus)))
+        watcher.step()
+    return Selftest(scenarios=scenarios, seed=seed, kills=tuple(kills))
+
+
+def plugin(mutant: Mutant) -> Plugin:
+    """A mutant as a broker to test."""
+    return Plugin(mutant.name, partial(memory.connect, engine=mutant.engine), facilities(MemoryTarget()))
+
+
+async def _try(mutant: Mutant, corpus: Sequence[Scenario]) -> Kill:
+    async with stage(
+        plugin(mutant), name=mutant.name, url=None, options=dict(mutant.options), claims=mutant.claims
+    ) as on:
+        histories = await on.run(corpus)
+        cases = [Case(n, s, h, judge(h)) for n, s, h in zip(count(1), corpus, histories, strict=False)]
+        found: dict[str, Total] = {}
+        totals(((case.number, case.findings) for case in cases), found)
+        fallen = [v for v in verdicts(requirements, on.site.claims, found) if v.state in {"fail", "hang"}]
+        codes = {code for verdict in fallen for code in verdict.anomalies}
+        showing = [case for case in cases if case.shows(mutant.anomaly)] if mutant.anomaly in codes else []
+        return Kill(
+            name=mutant.name,
+            summary=mutant.summary,
+            anomaly=mutant.anomaly,
+            found={code: sum(case.shows(code) for case in cases) for code in sorted(codes)},
+            requirements=tuple(verdict.requirement for verdict in fallen),
+            after=showing[0].number if showing else 0,
+            operations=await _smallest(on, mutant.anomaly, showing) if showing else 0,
+        )
+
+
+async def _smallest(on: Stage, anomaly: str, showing: Sequence[Case]) -> int:
+    case = min(showing, key=lambda case: case.scenario.operations)
+    scenario, _ = await Search(on, anomaly, lambda: True).smallest(case)
+    return scenario.operations

@@ -1,0 +1,115 @@
+"""The whole pipeline: scenarios, histories, findings, verdicts, counterexamples, report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from eventproof.adapters import clock
+from eventproof.adapters.claims import Claims
+from eventproof.adapters.errors import EventproofError
+from eventproof.conformance import strategies
+from eventproof.conformance.case import Case, Watcher, save_case
+from eventproof.conformance.execution.stage import Stage, run_on, stage
+from eventproof.conformance.explain import explain
+from eventproof.conformance.plugin import Plugin
+from eventproof.conformance.report.counts import count
+from eventproof.conformance.report.report import Counts, Report, save
+from eventproof.conformance.rules.judge import judge
+from eventproof.conformance.scenario import Scenario
+from eventproof.conformance.verdict import Total, profile_states, totals, verdicts
+from eventproof.spec import requirements
+
+CHUNK = 200  # scenarios that are in memory at once
+
+
+class MalformedRun(EventproofError):
+    """The suite's own recorder broke a history (H1): no verdict can be given."""
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """One run to be made. budget: seconds for making all counterexamples smaller. keep: which scenarios
+    and histories to save. claims: from what the adapter claims to what is judged."""
+
+    plugin: Plugin
+    tier: str = "core"
+    count: int = 200
+    seed: int = 1
+    url: str | None = None
+    options: Mapping[str, Any] = {}
+    claims: Callable[[Claims], Claims] = lambda claims: claims
+    profiles: tuple[str, ...] = ()
+    folder: Path = Path("reports")
+    keep: Literal["all", "failed"] = "all"
+    budget: float = 60.0
+
+
+def run(plan: Plan, watcher: Watcher) -> Report:
+    """Run the suite on a broker; everything is saved in the plan's folder. Raises EventproofError."""
+    for folder in ("scenarios", "histories", "counterexamples"):
+        (plan.folder / folder).mkdir(parents=True, exist_ok=True)
+    return run_on(plan.plugin.facilities.clock, lambda: _run(plan, watcher))
+
+
+async def _run(plan: Plan, watcher: Watcher) -> Report:
+    passed, found, counts = clock.stopwatch(), dict[str, Total](), Counts()
+    failing: list[Case] = []
+    async with stage(
+        plan.plugin, name=f"eventproof-{plan.seed}", url=plan.url, options=dict(plan.options), claims=plan.claims
+    ) as on:
+        for chunk in _chunks(plan, watcher):
+            cases = await _cases(on, chunk, watcher)
+            _save(plan, cases)
+            totals(((case.number, case.findings) for case in cases), found)
+            count((case.history for case in cases), (case.scenario for case in cases), counts)
+            failing += [case for case in cases if any(finding.count for finding in case.findings)]
+        judged = verdicts(requirements, on.site.claims, found, lacking=_lacking(plan.plugin))
+        examples = await explain(judged, failing, on, plan.folder, plan.budget, watcher)
+    report = Report(
+        target=plan.plugin.name, tier=plan.tier, seed=plan.seed, seconds=round(passed(), 1),
+        started=(clock.now() - timedelta(seconds=passed())).isoformat(timespec="seconds"),
+        versions=on.site.versions, options={name: str(value) for name, value in plan.options.items()},
+        claims=on.site.claims, counts=counts, verdicts=judged, counterexamples=examples,
+        profiles=profile_states(judged, on.site.claims, plan.profiles),
+    )  # fmt: skip
+    save(report, plan.folder)
+    return report
+
+
+def _chunks(plan: Plan, watcher: Watcher) -> Iterator[list[tuple[int, Scenario]]]:
+    """Numbered scenarios, so many at a time that a long run needs no more memory than a short one."""
+    for first in range(0, plan.count, CHUNK):
+        size = min(CHUNK, plan.count - first)
+        watcher.phase("drawing scenarios", 1)
+        drawn = strategies.generate(size, plan.seed + first)
+        watcher.step()
+        yield list(enumerate(drawn, first + 1))
+
+
+async def _cases(on: Stage, chunk: list[tuple[int, Scenario]], watcher: Watcher) -> list[Case]:
+    watcher.phase("running scenarios", len(chunk))
+    histories = await on.run([scenario for _, scenario in chunk], watcher.step)
+    watcher.phase("judging histories", len(chunk))
+    cases = []
+    for (number, scenario), history in zip(chunk, histories, strict=True):
+        cases.append(Case(number, scenario, history, judge(history)))
+        watcher.step()
+    return cases
+
+
+def _save(plan: Plan, cases: list[Case]) -> None:
+    """Keep what was asked for; a malformed history is always kept, and ends the run."""
+    for case in cases:
+        if plan.keep == "all" or any(finding.count for finding in case.findings):
+            save_case(case.scenario, case.history, plan.folder, f"{case.number:05}")
+        if case.shows("H1"):
+            detail = next(v.message for f in case.findings if f.code == "H1" for v in f.violations)
+            raise MalformedRun(f"the suite's recorder broke history {case.number}: {detail} (saved in {plan.folder})")
+
+
+def _lacking(plugin: Plugin) -> frozenset[str]:
+    return frozenset(name for name in ("read_log", "positions") if getattr(plugin.facilities, name) is None)

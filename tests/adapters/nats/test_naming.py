@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eventproof.adapters.errors import Rejected
+from eventproof.adapters.nats import naming
+from eventproof.adapters.policy import Policy
+from eventproof.schemas.event import Event
+
+NAMES = st.text(min_size=1, max_size=12)
+TYPES = st.lists(st.sampled_from(["a", "b", "", "*", ">", "é", "a b"]), min_size=1, max_size=4).map(".".join)
+TOKEN = re.compile(r"[A-Za-z0-9_=~-]+")
+
+
+def matches(subject: str, pattern: str) -> bool:
+    """What a NATS server does: `*` is one token, `>` is one or more at the end."""
+    tokens, wanted = subject.split("."), pattern.split(".")
+    if wanted[-1] == ">":
+        tokens, wanted = (
+            (tokens[: len(wanted) - 1], wanted[:-1]) if len(tokens) >= len(wanted) else ([""], wanted)
+        )
+    return len(tokens) == len(wanted) and all(w in ("*", t) for t, w in zip(tokens, wanted, strict=True))
+
+
+@given(NAMES, NAMES)
+def test_tokens_are_safe_and_differ_when_names_differ(one, other):
+    assert TOKEN.fullmatch(naming.token(one))
+    assert (naming.token(one) == naming.token(other)) == (one == other)
+
+
+@given(NAMES, NAMES)
+def test_streams_differ_when_topics_or_prefixes_differ(one, other):
+    assert (naming.stream("p", one) == naming.stream("p", other)) == (one == other)
+    assert naming.stream("p", one) != naming.stream("p-q", one)
+
+
+@given(TYPES, st.lists(st.one_of(TYPES, TYPES.map(lambda t: f"{t}.*")), max_size=3).map(tuple))
+def test_the_servers_filter_matches_what_the_policy_wants(event_type, wanted):
+    if not event_type.strip("."):
+        event_type = "a" + event_type
+    subject = f"{naming.root('p', 't')}.3.key.{naming.types(event_type)}"
+    found = [pattern for pattern in naming.filters("p", "t", 3, wanted) if matches(subject, pattern)]
+    assert bool(found) == Policy(types=wanted).wants(event_type)
+    assert len(found) <= 1, "the server refuses filters that overlap"
+
+
+@given(st.text(min_size=1, max_size=200))
+def test_a_subject_has_one_token_for_any_key(key):
+    try:
+        event = Event(source="/s", type="a.b", extensions={"partitionkey": key})
+    except ValueError:
+        return
+    tokens = naming.subject("p", "t", event).split(".")
+    assert len(tokens) == 5
+    assert all(TOKEN.fullmatch(token) for token in tokens)
+    assert len(tokens[2]) <= naming.MAX_KEY
+
+
+@pytest.mark.parametrize("name", ["", "x" * 200, "é" * 40, ">" * 80])
+def test_names_that_do_not_fit_are_refused(name):
+    with pytest.raises(Rejected, match="invalid"):
+        naming.stream("eventproof", name)
+    with pytest.raises(Rejected, match="invalid"):
+        naming.durable(name, 0)
+
+
+def test_a_type_that_does_not_fit_is_refused():
+    with pytest.raises(Rejected, match="invalid"):
+        naming.types("a." * 1000)

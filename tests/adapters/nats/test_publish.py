@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from eventproof.adapters.errors import Rejected
+from eventproof.adapters.nats import provision, remove
+from eventproof.adapters.nats.link import open_link
+from eventproof.adapters.nats.options import Options
+from eventproof.adapters.policy import Policy
+from eventproof.adapters.port import Receipt
+from eventproof.schemas import structured
+
+
+def sized(nats, size):
+    """A new event of exactly so many bytes encoded."""
+    event = nats.event(id=None, data="")
+    return nats.event(id=event.id, time=event.time, data="x" * (size - len(structured.encode(event))))
+
+
+def test_a_receipt_names_the_position_and_tells_a_duplicate(nats):
+    async def story():
+        topic = await nats.topic()
+        async with nats.broker() as one, nats.broker() as other:
+            assert await one.publish(topic, nats.event(1)) == Receipt("1", None, duplicate=False)
+            assert await one.publish(topic, nats.event(2)) == Receipt("2", None, duplicate=False)
+            assert await other.publish(topic, nats.event(1, "key", type="b", data="x")) == Receipt(
+                "1", None, duplicate=True
+            )
+
+    asyncio.run(story())
+
+
+def test_identities_that_look_alike_are_told_apart(nats):
+    pairs = [
+        ("a%20b", "c"),
+        ("a", "b%20c"),
+        ("a%2Bb", "c"),
+        ("a", "b+c"),
+        ("a", "b c"),
+        ("a", "b%20c "),
+        ("a", " "),
+    ]
+
+    async def story():
+        topic = await nats.topic()
+        async with nats.broker() as broker:
+            receipts = [
+                await broker.publish(topic, nats.event(source=source, id=id_)) for source, id_ in pairs
+            ]
+            assert [receipt.duplicate for receipt in receipts] == [False] * len(pairs)
+            again = [await broker.publish(topic, nats.event(source=source, id=id_)) for source, id_ in pairs]
+            assert [receipt.position for receipt in again] == [receipt.position for receipt in receipts]
+
+    asyncio.run(story())
+
+
+def test_the_window_is_the_topics_and_ends(nats):
+    async def story():
+        topic = await nats.topic(window=0.2)
+        async with nats.broker() as broker:
+            first = await broker.publish(topic, nats.event(1))
+            await asyncio.sleep(0.4)
+            second = await broker.publish(topic, nats.event(1))
+            assert (first.duplicate, second.duplicate) == (False, False)
+            assert first.position != second.position
+
+    asyncio.run(story())
+
+
+def test_payloads_up_to_the_claimed_limit_are_taken_and_beyond_it_refused(nats):
+    async def story():
+        topic = await nats.topic()
+        async with nats.broker() as broker:
+            limit = broker.claims.flow.max_payload
+            for size in (limit - 1, limit):
+                assert len(structured.encode(sized(nats, size))) == size
+                await broker.publish(topic, sized(nats, size))
+            for size in (limit + 1, limit * 3):
+                with pytest.raises(Rejected, match="too-large"):
+                    await broker.publish(topic, sized(nats, size))
+            assert (await broker.publish(topic, nats.event(9))).position == "3", "the connection lives on"
+
+    asyncio.run(story())
+
+
+def test_an_unknown_topic_is_refused_for_certain(nats):
+    async def story():
+        async with nats.broker() as broker:
+            with pytest.raises(Rejected, match="no-topic"):
+                await broker.publish("nowhere", nats.event())
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("more", [{"type": "a." * 800 + "b"}, {"id": "é" * 1000}])
+def test_attributes_that_do_not_fit_are_refused_and_the_connection_lives_on(nats, more):
+    async def story():
+        topic = await nats.topic()
+        async with nats.broker() as broker:
+            with pytest.raises(Rejected, match="invalid"):
+                await broker.publish(topic, nats.event(**more))
+            await broker.publish(topic, nats.event())
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"type": "a..b. .*.>"},
+        {"type": "a." * 600 + "b"},
+        {"type": "x" * 1500},
+        {"extensions": {"partitionkey": "k.*.> é" * 30}},
+        {"id": " .*>\u2028é", "source": "a%0D%0Ab"},
+    ],
+)
+def test_hostile_attributes_are_carried(nats, more):
+    async def story():
+        topic = await nats.topic(partitions=3)
+        event = nats.event(**more)
+        policy_types = (event.type,)
+        async with nats.broker() as broker:
+            await broker.publish(topic, event)
+            async with broker.subscribe(topic, group="all") as session:
+                assert await nats.take(session, 1) == [event]
+            async with broker.subscribe(topic, group="typed", policy=Policy(types=policy_types)) as session:
+                assert await nats.take(session, 1) == [event]
+
+    asyncio.run(story())
+
+
+def test_overlapping_publishes_of_one_connection_keep_their_order(nats):
+    async def story():
+        topic = await nats.topic()
+        for _ in range(3):
+            async with nats.broker() as broker:
+                receipts = await asyncio.gather(
+                    *(broker.publish(topic, nats.event(id=None)) for _ in range(200))
+                )
+                positions = [int(receipt.position) for receipt in receipts]
+                assert positions == list(range(positions[0], positions[0] + 200))
+
+    asyncio.run(story())
+
+
+def test_a_full_and_a_sealed_topic_refuse_for_certain(nats):
+    async def story():
+        topic = await nats.topic()
+        async with open_link(nats.url, Options()) as link, nats.broker() as broker:
+            js, name = link.client.jsm(), f"eventproof~{topic.replace(' ', '=20')}"
+            config = (await js.stream_info(name)).config
+            await js.update_stream(config.evolve(max_msgs=1))
+            await broker.publish(topic, nats.event(1))
+            with pytest.raises(Rejected, match="full"):
+                await broker.publish(topic, nats.event(2))
+            await js.update_stream(config.evolve(sealed=True))
+            with pytest.raises(Rejected, match="closed"):
+                await broker.publish(topic, nats.event(3))
+
+    asyncio.run(story())
+
+
+def test_a_topic_is_never_changed_by_provisioning_it_again(nats):
+    async def story():
+        topic = await nats.topic(partitions=2)
+        assert (await provision(nats.url, topic, partitions=2)).partitions == 2
+        for other in (
+            {"partitions": 3},
+            {"partitions": 2, "window": 7.0},
+            {"partitions": 2, "max_age": 500.0},
+        ):
+            with pytest.raises(Rejected, match="conflict"):
+                await provision(nats.url, topic, **other)
+        with pytest.raises(Rejected, match="invalid"):
+            await provision(nats.url, "none", partitions=0)
+        await remove(nats.url, topic)
+        await remove(nats.url, topic)
+
+    asyncio.run(story())
+
+
+def test_publishing_on_a_closed_connection_is_refused(nats):
+    async def story():
+        topic = await nats.topic()
+        async with nats.broker() as broker:
+            pass
+        with pytest.raises(Rejected, match="closed"):
+            await broker.publish(topic, nats.event())
+
+    asyncio.run(story())
