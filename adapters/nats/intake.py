@@ -11,10 +11,10 @@ from typing import Any, Final
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
-from eventproof.adapters.errors import EventproofError, Rejected
+from eventproof.adapters.errors import EventproofError, Indeterminate, Rejected
 from eventproof.adapters.nats import api, disposal, returns
 from eventproof.adapters.nats.group import Group
-from eventproof.adapters.nats.link import Link, translated
+from eventproof.adapters.nats.link import ConnectionLost, Link, translated
 from eventproof.adapters.nats.message import Message, parse
 from eventproof.adapters.nats.pull import Puller
 from eventproof.adapters.nats.settle import PROGRESS, Prefetched
@@ -30,7 +30,7 @@ REVIEW: Final = 0.25  # seconds after which a message that nobody took may go to
 class Intake:
     """The prefetched messages of one session.
 
-    arrived: called with the partition when the server delivered a message of it.
+    delivered: called with each message that comes in.
     changed: called when there may be something to hand out or to ask for.
     gone: called with the reason when the group or its topic was deleted.
     """
@@ -40,7 +40,7 @@ class Intake:
         link: Link,
         group: Group,
         *,
-        arrived: Callable[[int], None],
+        delivered: Callable[[Message], None],
         changed: Callable[[], None],
         gone: Callable[[str], None],
     ) -> None:
@@ -48,7 +48,7 @@ class Intake:
         self.puller = Puller(link, group, changed)
         self._link = link
         self._group = group
-        self._arrived = arrived
+        self._delivered = delivered
         self._changed = changed
         self._gone = gone
         self._loop = asyncio.get_running_loop()
@@ -122,16 +122,24 @@ class Intake:
                 self.spawn(0, self._check_group())
             return
         message = parse(raw, self._loop.time())
-        self._arrived(message.partition)
-        self.puller.arrived(message.partition)
+        self._delivered(message)
+        if self.puller.arrived(message.partition):
+            self._discard(message.partition)
         if message.delivered == 1:
             self._admit(message, 1)
         else:
             self.spawn(message.partition, self._admit_again(message))
 
     async def _admit_again(self, message: Message) -> bool:
-        self._admit(message, message.delivered - await returns.read(self._link, self._group, message))
-        return False
+        """Which of the deliveries were attempts is known to the server."""
+        while True:
+            await self._link.ready()
+            try:
+                returned = await returns.read(self._link, self._group, message)
+            except ConnectionLost:
+                continue
+            self._admit(message, message.delivered - returned)
+            return False
 
     def _admit(self, message: Message, attempt: int) -> None:
         try:
@@ -166,12 +174,23 @@ class Intake:
 
     async def _keep_or_return(self, prefetched: Prefetched) -> bool:
         """A message that nobody here took for a while belongs to whoever waits for it elsewhere."""
-        if await disposal.wanted_elsewhere(self._link, self._group, prefetched.message):
+        if await self._wanted_elsewhere(prefetched.message):
             await disposal.give_back(self._link, self._group, prefetched)
             return True
         if self.age(prefetched) < self._group.ack_wait / 2 or await self.renew(prefetched):
             self._offer(prefetched)
         return False
+
+    async def _wanted_elsewhere(self, message: Message) -> bool:
+        try:
+            return await disposal.wanted_elsewhere(self._link, self._group, message)
+        except Indeterminate:
+            return False
+
+    def _discard(self, partition: int) -> None:
+        """The server's lease ended, and it delivered again what waits here."""
+        for prefetched in [ready for ready in self.ready if ready.message.partition == partition]:
+            self.ready.remove(prefetched)
 
     async def _set_aside(self, message: Message, problem: str) -> bool:
         moved = await disposal.set_aside(self._link, self._group, message, problem)
@@ -185,6 +204,8 @@ class Intake:
             await api.consumer_info(self._link, self._group.topic.stream, self._group.durable(0))
         except Rejected as refused:
             self._gone(f"group {self._group.name}: {refused}")
+        except Indeterminate as unknown:
+            log.info("group %s: %s", self._group.name, unknown)
         return False
 
     async def _beside(self, partition: int, act: Coroutine[Any, Any, bool | None]) -> None:

@@ -77,12 +77,14 @@ class Puller:
                 lane.subject, _BODY, reply=f"{self.inbox}.{lane.partition}-{lane.turn}"
             )
 
-    def arrived(self, partition: int) -> None:
-        """A message of the lane is here."""
+    def arrived(self, partition: int) -> bool:
+        """A message of the lane is here. True if there was one already."""
         lane = self._lanes[partition]
         self._fresh.discard(lane)
-        if lane.state is not State.STOPPED:
+        before = lane.state
+        if before is not State.STOPPED:
             lane.state = State.BUSY
+        return before is State.BUSY
 
     def release(self, partition: int) -> None:
         """The lane's message is done with, or will be before the server serves the next pull."""

@@ -12,6 +12,7 @@ from eventproof.adapters.nats import disposal
 from eventproof.adapters.nats.group import Group
 from eventproof.adapters.nats.intake import Intake
 from eventproof.adapters.nats.link import Link
+from eventproof.adapters.nats.message import Message
 from eventproof.adapters.nats.settle import HandOut, JetStreamDelivery, Prefetched
 from eventproof.schemas import timestamps
 from eventproof.schemas.event import Event
@@ -26,7 +27,7 @@ class Session:
     def __init__(self, link: Link, group: Group) -> None:
         self._link = link
         self._group = group
-        self._intake = Intake(link, group, arrived=self._replace, changed=self._wake, gone=self.end)
+        self._intake = Intake(link, group, delivered=self._delivered, changed=self._wake, gone=self.end)
         self._handed: dict[int, HandOut] = {}  # by partition: one message of each is in flight
         self._waiters = 0
         self._change = asyncio.Event()
@@ -132,11 +133,10 @@ class Session:
             elif failed is not None:
                 raise failed
 
-    def _replace(self, partition: int) -> None:
-        """The server delivered a message of the partition again: what is held of it is ours no more."""
-        hand_out = self._handed.get(partition)
-        if hand_out is not None and not hand_out.busy:
-            hand_out.delivery.lose()
+    def _delivered(self, message: Message) -> None:
+        hand_out = self._handed.get(message.partition)
+        if hand_out is not None and hand_out.prefetched.message.sequence == message.sequence:
+            hand_out.overtaken()
 
     def _held(self) -> int:
         """Hand-outs that no settlement is under way for."""

@@ -6,6 +6,7 @@ over, nor kept for later while there is no connection.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final, Protocol
@@ -17,13 +18,14 @@ from eventproof.adapters.errors import LeaseExpired, Rejected
 from eventproof.adapters.nats.api import NANOSECONDS
 from eventproof.adapters.nats.deadletter import bury
 from eventproof.adapters.nats.group import Group
-from eventproof.adapters.nats.link import Link
+from eventproof.adapters.nats.link import ConnectionLost, Link
 from eventproof.adapters.nats.message import Message
 from eventproof.schemas.deadletter import Reason
 from eventproof.schemas.event import Event
 
 ACK: Final = b"+ACK"
 PROGRESS: Final = b"+WPI"
+REPEATABLE: Final = (ACK, PROGRESS)  # twice is as good as once; a nack sent again would hit the next attempt
 
 
 class Prefetched(msgspec.Struct, eq=False, gc=False):
@@ -63,14 +65,25 @@ class HandOut:
     busy: a settlement is on its way. released: its lane was given free by one.
     """
 
-    __slots__ = ("_group", "_link", "_watcher", "busy", "delivery", "prefetched", "released")
+    __slots__ = (
+        "_group",
+        "_link",
+        "_loop",
+        "_overtaken",
+        "_watcher",
+        "busy",
+        "delivery",
+        "prefetched",
+        "released",
+    )
 
     def __init__(self, link: Link, group: Group, prefetched: Prefetched, watcher: Watcher) -> None:
         self._link = link
         self._group = group
         self._watcher = watcher
         self.prefetched = prefetched
-        self.busy = self.released = False
+        self.busy = self.released = self._overtaken = False
+        self._loop = asyncio.get_running_loop()
         message = prefetched.message
         self.delivery = JetStreamDelivery(
             prefetched.event,
@@ -109,23 +122,40 @@ class HandOut:
     def lost(self) -> None:
         self._watcher.ended(self)
 
+    def overtaken(self) -> None:
+        """The server delivered the message again: the next attempt has it. While a nack is on its way, that
+        is what it asked for."""
+        if self.busy:
+            self._overtaken = True
+        else:
+            self.delivery.lose()
+
     async def _settle(self, act: Awaitable[None]) -> None:
         self.busy = True
         try:
             await self._watcher.settling(self)
             await act
+        except BaseException:
+            if self._overtaken:
+                self.delivery.lose()
+            raise
         finally:
             self.busy = False
         self._watcher.ended(self)
 
     async def _confirm(self, verb: bytes) -> None:
+        start = self._loop.time()
         reply = self.prefetched.message.reply
         if self._link.client.is_connected:
-            await self._link.request(reply, verb)
-        else:
-            await self._link.within_deadline(
-                "settling", self._when_connected(self._link.request, reply, verb)
-            )
+            try:
+                await self._link.request(reply, verb)
+            except ConnectionLost:
+                if verb not in REPEATABLE:
+                    raise
+            else:
+                return
+        again = self._when_connected(self._link.request, reply, verb)
+        await self._link.within_deadline("settling", again, since=start)
 
     async def _bury(self, reason: Reason, error: str) -> None:
         message, event = self.prefetched.message, self.prefetched.event

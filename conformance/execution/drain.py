@@ -65,7 +65,7 @@ async def _probe(run: Run) -> None:
         for number, group in enumerate(run.scenario.groups)
         if ok and group.topic == step.topic and run.policies[number].wants(TYPES[step.type])
     }
-    await until(run, lambda: awaited <= run.acked, run.site.within)
+    await until(run, lambda: awaited <= run.acked, run.site.within * MARGIN)
 
 
 async def _prove(run: Run, group: int) -> None:

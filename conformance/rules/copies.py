@@ -59,7 +59,7 @@ def _report(found: Redelivery, tally: Tally, why: str, moments: tuple[int, ...])
     copy = found.again.copy
     tally.violate(
         f"Group {copy.group.name} was handed {copy.name} again in session {found.again.session.number} {why}.",
-        tuple(sorted((found.previous.i, *moments, found.again.i))),
+        (found.previous.i, *moments, found.again.i),
         copy.calls,
         copy.group,
     )

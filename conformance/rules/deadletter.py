@@ -65,7 +65,7 @@ def _missing(index: Index, tally: Tally) -> None:
                 tally.violate(
                     f"Call {copy.call.number} failed for good in group {group.name} but is not in its drained"
                     f" dead-letter topic {topic}.",
-                    tuple(sorted({*(d.i for d in copy.deliveries[-5:]), moment, proof})),
+                    (*(d.i for d in copy.deliveries[-5:]), moment, proof),
                     copy.calls,
                     group,
                 )
@@ -102,7 +102,7 @@ def _alive(index: Index, tally: Tally) -> None:
                 moment, what = conflicts[0]
                 tally.violate(
                     f"Call {number} was dead-lettered for group {group.name} and {what} all the same.",
-                    tuple(sorted((copies[0].first.i, moment, records[0].i))),
+                    (copies[0].first.i, moment, records[0].i),
                     (number,),
                     group,
                 )
@@ -175,7 +175,7 @@ def _judge_number(index: Index, tally: Tally, group: Group, number: int, records
     if not (copies and _excused(index, copies[0], records[-1].i, surplus)):
         tally.violate(
             f"Call {number} has {len(places)} dead letters for group {group.name}; one is allowed.",
-            tuple(sorted(r.i for r in places.values())),
+            tuple(r.i for r in places.values()),
             (number,),
             group,
         )

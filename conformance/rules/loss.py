@@ -211,7 +211,7 @@ def _fan_out_miss(index: Index, tally: Tally) -> None:
             if other is not None:
                 tally.violate(
                     f"Call {call.number} reached group {other.group.name} but not group {group.name}.",
-                    tuple(sorted((call.i, other.first.i, proof))),
+                    (call.i, other.first.i, proof),
                     (call.number,),
                     group,
                 )

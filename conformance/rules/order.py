@@ -122,7 +122,7 @@ def _report_disagreement(tally: Tally, one: Group, other: Group, here: Pair, the
     before, after = here[0].copy, here[1].copy
     tally.violate(
         f"Group {one.name} was handed {before.name} before {after.name}, group {other.name} after it.",
-        tuple(sorted(d.i for d in (*here, *there))),
+        tuple(d.i for d in (*here, *there)),
         before.calls + after.calls,
         other,
     )

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from eventproof.conformance.history.entities import Group
+from eventproof.conformance.history.entities import NEVER, Group
 from eventproof.conformance.history.index import Index
 
 STORED = 20
@@ -66,10 +66,11 @@ class Tally:
         calls: tuple[int, ...] = (),
         group: Group | None = None,
     ) -> None:
-        """Count a violation, and keep it while there is room."""
+        """Count a violation, and keep it while there is room, its records in order."""
         self.count += 1
         if len(self._violations) < STORED:
             name = group.name if group is not None else ""
+            records = tuple(sorted({i for i in records if 0 < i < NEVER}))
             self._violations.append(
                 Violation(code=self.code, message=message, records=records, calls=calls, group=name)
             )

@@ -1,0 +1,307 @@
+"""B1-B7."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from eventproof.adapters.claims import Deduplication, Ordering, Survives
+from tests.conformance.histories import SECOND, Story, claims, policy
+from tests.conformance.rules.found import findings, found
+
+
+def unseen(**fields: Any) -> Story:
+    """One call, never delivered, and a proven drain."""
+    told = Story()
+    told.join()
+    told.publish(**fields)
+    told.drain()
+    return told
+
+
+def test_b2_confirmed_and_never_delivered() -> None:
+    assert found(unseen()) == {"B2"}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"outcome": "indeterminate"}, {"outcome": "rejected"}, {"topic": "u"}, {"expires": 1}],
+)
+def test_b2_what_is_not_owed_is_not_lost(fields: dict[str, Any]) -> None:
+    assert found(unseen(**fields)) == set()
+
+
+def test_b2_an_open_publish_is_not_owed() -> None:
+    told = Story()
+    told.join()
+    told.invoke()
+    told.drain()
+    assert found(told) == set()
+
+
+def test_b2_indeterminate_but_seen_by_another_group_is_owed() -> None:
+    told = Story(g=policy(), h=policy())
+    told.join("g")
+    told.handle(told.join("h"), told.publish(outcome="indeterminate"))
+    told.drain("g")
+    assert found(told) == {"B2", "B5"}
+
+
+def test_b2_indeterminate_but_in_the_log_is_owed() -> None:
+    told = Story()
+    told.join()
+    call = told.publish(outcome="indeterminate")
+    told.drain()
+    told.log((call, "1"))
+    assert found(told) == {"B2"}
+
+
+def test_b2_filtered_out_is_not_owed() -> None:
+    told = Story(g=policy(types=("x.*",)))
+    told.join()
+    told.publish()
+    told.drain()
+    assert found(told) == set()
+
+
+def test_b2_latest_between_subscribe_invoke_and_ok_is_optional() -> None:
+    for late, codes in ((False, set()), (True, {"B2"})):
+        told = Story(g=policy(start="latest"))
+        told.record("subscribe.invoke", process="c", session=1, topic="t", group="g")
+        if not late:
+            told.publish()
+        told.record("subscribe.ok", session=1)
+        if late:
+            told.publish()
+        told.drain()
+        assert found(told) == codes
+
+
+@pytest.mark.parametrize(
+    "numbers", [{"pending": 1}, {"in_flight_again": 1}, {"last_again": 10}, {"gap": 9.0}], ids=str
+)
+def test_b2_without_proof_is_only_unseen(numbers: dict[str, Any]) -> None:
+    told = Story()
+    told.join()
+    told.publish()
+    told.drain(**numbers)
+    assert found(told) == set()
+    assert findings(told)["B7"].count == 1
+
+
+def test_b2_the_gap_must_exceed_the_longest_delay_asked_for() -> None:
+    for gap, codes in ((20.0, set()), (21.0, {"B2"})):
+        told = Story()
+        session = told.join()
+        call, _ = told.publish("k"), told.publish("l")
+        told.nack(told.deliver(session, call), delay=20.0)
+        told.wait(20)
+        told.handle(session, call)
+        told.drain(gap=gap)
+        assert found(told) == codes, gap
+
+
+def test_b2_silence_proves_it_without_counters() -> None:
+    for silence, codes in ((4.9, set()), (5.0, {"B2"})):
+        told = Story()
+        told.join()
+        told.publish()
+        told.record("drained", topic="t", group="g", numbers={"silence_ns": int(silence * SECOND)})
+        assert found(told) == codes
+
+
+def test_b2_published_after_the_drain_is_only_unseen() -> None:
+    told = Story()
+    told.join()
+    told.drain()
+    told.publish()
+    assert found(told) == set()
+
+
+def test_b2_dead_lettered_is_not_lost() -> None:
+    told = Story()
+    told.join()
+    call = told.publish()
+    told.drain()
+    told.dead(call, reason="expired")
+    assert found(told) == set()
+
+
+def test_b2_a_deleted_group_owes_only_what_came_after() -> None:
+    told = Story()
+    told.join()
+    told.publish()
+    told.record("group.deleted", topic="t", group="g")
+    told.join()
+    told.drain()
+    assert found(told) == set()
+
+
+def test_b2_a_kill_excuses_unless_messages_survive_it() -> None:
+    for survives, codes in (((), set()), (("broker-kill",), {"B2"})):
+        told = Story(claims(survives=Survives(messages=survives)))
+        told.join()
+        told.publish()
+        told.record("broker.killed")
+        told.record("broker.ready")
+        told.drain()
+        assert found(told) == codes
+
+
+def test_b2_a_repeat_taken_by_the_consumer_is_not_lost() -> None:
+    for scope, codes in (("topic", set()), ("none", {"B2", "C5"} - {"C5"})):
+        told = Story(claims(consume_dedup=Deduplication(scope=scope, window=60.0), publish_dedup=Deduplication()))
+        session, call = told.join(), told.publish()
+        told.publish(event=call)
+        told.handle(session, call)
+        told.drain()
+        assert found(told) == codes
+
+
+def test_b2_a_repeat_whose_fate_the_broker_does_not_tell_is_not_owed() -> None:
+    told = Story()
+    session, call = told.join(), told.publish()
+    told.publish(event=call, duplicate=None)
+    told.handle(session, call)
+    told.drain()
+    assert found(told) == set()
+
+
+def test_b1_a_later_event_of_the_key_was_delivered() -> None:
+    told = Story()
+    session = told.join()
+    told.publish("k")
+    told.handle(session, told.publish("k"))
+    assert found(told) == {"B1"}
+
+
+@pytest.mark.parametrize("keys", [("k", "l"), ("", "")])
+def test_b1_other_keys_and_no_key_prove_nothing(keys: tuple[str, str]) -> None:
+    told = Story()
+    session = told.join()
+    told.publish(keys[0])
+    told.handle(session, told.publish(keys[1]))
+    assert found(told) == set()
+
+
+def test_b1_by_topic_needs_no_key() -> None:
+    told = Story(claims(ordering=Ordering(scope="topic")))
+    session = told.join()
+    told.publish()
+    told.handle(session, told.publish())
+    assert found(told) == {"B1"}
+
+
+def test_b1_overlapping_publishes_prove_nothing() -> None:
+    told = Story()
+    session = told.join()
+    one, two = told.invoke("k", by="p"), told.invoke("k", by="q")
+    told.outcome(one)
+    told.outcome(two)
+    told.handle(session, two)
+    assert found(told) == set()
+
+
+def test_b1_void_while_an_older_next_is_open() -> None:
+    told = Story()
+    session, other = told.join(), told.join()
+    told.publish("k")
+    told.next(other)
+    told.handle(session, told.publish("k"))
+    assert found(told) == set()
+    assert findings(told)["B1"].void == 1
+
+
+def test_b3_never_settled_and_never_handed_out_again() -> None:
+    told = Story()
+    told.nack(told.deliver(told.join(), told.publish()))
+    told.drain()
+    assert found(told) == {"B3"}
+
+
+@pytest.mark.parametrize("outcome", ["ok", "indeterminate", "open"])
+def test_b3_an_ack_that_may_have_worked_excuses(outcome: str) -> None:
+    told = Story()
+    told.ack(told.deliver(told.join(), told.publish()), outcome)
+    told.drain()
+    assert found(told) == set()
+
+
+def test_b3_a_refused_ack_does_not() -> None:
+    told = Story()
+    told.ack(told.deliver(told.join(), told.publish()), "rejected", why="lease-expired")
+    told.drain()
+    assert found(told) == {"B3"}
+
+
+def test_b3_dead_lettered_is_not_lost() -> None:
+    told = Story(g=policy(max_attempts=1))
+    call = told.publish()
+    told.nack(told.deliver(told.join(), call))
+    told.drain()
+    told.dead(call, attempt=1)
+    assert found(told) == set()
+
+
+def test_b3_another_copy_of_the_call_excuses() -> None:
+    told = Story()
+    session, call = told.join(), told.publish()
+    told.nack(told.deliver(session, call, position="1"))
+    told.handle(session, call, position="9")
+    told.drain()
+    assert "B3" not in found(told)
+
+
+def test_b3_handed_out_after_the_drain_is_only_unseen() -> None:
+    told = Story()
+    session, call = told.join(), told.publish()
+    told.drain()
+    told.deliver(session, call)
+    assert found(told) == set()
+    assert findings(told)["B7"].count == 1
+
+
+def passed(position: str, *, act: str) -> Story:
+    told = Story()
+    session = told.join()
+    told.handle(session, told.publish())
+    two = told.publish()
+    if act != "nothing":
+        delivery = told.deliver(session, two)
+        if act == "ack":
+            told.record("ack.invoke", delivery=delivery)
+    told.record("group.position", topic="t", group="g", partition=0, position=position)
+    return told
+
+
+def test_b4_the_position_passes_only_what_an_ack_was_invoked_for() -> None:
+    assert found(passed("2", act="ack")) == set()
+    assert found(passed("1", act="deliver")) == set()
+    assert found(passed("2", act="deliver")) == {"B4"}
+    assert found(passed("2", act="nothing")) == {"B4"}
+
+
+def test_b4_other_partitions_are_untouched() -> None:
+    told = Story()
+    told.deliver(told.join(), told.publish())
+    told.record("group.position", topic="t", group="g", partition=1, position="5")
+    assert found(told) == set()
+
+
+def test_b4_a_dead_letter_may_be_passed() -> None:
+    told = Story(g=policy(max_attempts=1))
+    call = told.publish()
+    told.nack(told.deliver(told.join(), call))
+    told.record("group.position", topic="t", group="g", partition=0, position="1")
+    told.dead(call, attempt=1)
+    assert found(told) == set()
+
+
+def test_b5_names_the_group_that_got_it() -> None:
+    told = Story(g=policy(), h=policy())
+    told.join("g")
+    told.handle(told.join("h"), told.publish())
+    told.drain("g")
+    assert found(told) == {"B2", "B5"}
+    assert "group h but not group g" in findings(told)["B5"].violations[0].message
