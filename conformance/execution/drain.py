@@ -8,6 +8,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from itertools import count
+
+import msgspec
 
 from eventproof.adapters.policy import Policy
 from eventproof.adapters.port import Delivery
@@ -42,30 +45,43 @@ async def drain(run: Run) -> None:
         await asyncio.gather(*tasks, *readers, return_exceptions=True)
 
 
-def probes(run: Run) -> Iterator[Publish]:
+def probes(run: Run) -> list[Publish]:
     """One publish per topic, used key and type that some group there needs to see."""
-    scenario, call = run.scenario, max((step.call for step in run.scenario.publishes), default=0)
+    scenario, call = run.scenario, count(max((step.call for step in run.scenario.publishes), default=0) + 1)
+    found = []
     for topic in range(len(scenario.topics)):
         keys = {step.key for step in scenario.publishes if step.topic == topic} or {0}
         wanted = [run.policies[number] for number, group in enumerate(scenario.groups) if group.topic == topic]
         for kind in sorted({next(n for n, name in enumerate(TYPES) if policy.wants(name)) for policy in wanted}):
             for key in sorted(keys):
-                call += 1
-                yield Publish(call=call, topic=topic, event=call, key=key, type=kind)
+                number = next(call)
+                found.append(Publish(call=number, topic=topic, event=number, key=key, type=kind))
+    return found
 
 
 async def _probe(run: Run) -> None:
-    """Publish the probes and wait until each group settled its own, or the time for that is over."""
-    steps = list(probes(run))
+    """Publish the probes until each is confirmed, and wait until each group settled its own, or the time
+    for that is over."""
+    loop = asyncio.get_running_loop()
+    enough = run.site.within * MARGIN
+    deadline, missing = loop.time() + enough, probes(run)
+    calls = count(max((step.call for step in missing), default=0) + 1)
+    awaited: set[tuple[str, int]] = set()
     async with run.connection() as broker:
-        confirmed = await asyncio.gather(*(run.publish(broker, "prober", step, probe=True) for step in steps))
-    awaited = {
-        (run.groups[number], step.call)
-        for step, ok in zip(steps, confirmed, strict=True)
-        for number, group in enumerate(run.scenario.groups)
-        if ok and group.topic == step.topic and run.policies[number].wants(TYPES[step.type])
-    }
-    await until(run, lambda: awaited <= run.acked, run.site.within * MARGIN)
+        while missing and loop.time() < deadline and not run.broken.is_set():
+            confirmed = await asyncio.gather(*(run.publish(broker, "prober", step, probe=True) for step in missing))
+            awaited.update(pair for step, ok in zip(missing, confirmed, strict=True) if ok for pair in _receivers(run, step))
+            again = [step for step, ok in zip(missing, confirmed, strict=True) if not ok]
+            missing = [msgspec.structs.replace(step, call=number, event=number) for step, number in zip(again, calls)]  # noqa: B905
+            await asyncio.sleep(run.site.tick if missing else 0)
+    await until(run, lambda: awaited <= run.acked, enough)
+
+
+def _receivers(run: Run, step: Publish) -> Iterator[tuple[str, int]]:
+    """Group and call, for each group that must get a probe."""
+    for number, group in enumerate(run.scenario.groups):
+        if group.topic == step.topic and run.policies[number].wants(TYPES[step.type]):
+            yield run.groups[number], step.call
 
 
 async def _prove(run: Run, group: int) -> None:

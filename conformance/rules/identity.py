@@ -85,9 +85,8 @@ def _misrouted(index: Index, tally: Tally) -> None:
     """Delivered to a group whose topic or type filter does not match; or a policy that contradicts the
     group's was accepted.
     Exercised: delivered copies of groups with a filter or beside another topic, and contradicting joins."""
-    several = len(index.topics) > 1
     for group in index.groups.values():
-        if several or group.policy.types:
+        if group.policy.types or index.topics.keys() - {group.topic}:
             tally.exercised += len(group.copies)
             for copy in group.copies:
                 _judge_route(copy, tally)

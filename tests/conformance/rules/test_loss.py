@@ -150,7 +150,7 @@ def test_b2_a_kill_excuses_unless_messages_survive_it() -> None:
 
 
 def test_b2_a_repeat_taken_by_the_consumer_is_not_lost() -> None:
-    for scope, codes in (("topic", set()), ("none", {"B2", "C5"} - {"C5"})):
+    for scope, codes in (("topic", set()), ("none", {"B2"})):
         told = Story(claims(consume_dedup=Deduplication(scope=scope, window=60.0), publish_dedup=Deduplication()))
         session, call = told.join(), told.publish()
         told.publish(event=call)
