@@ -35,7 +35,8 @@ def load(scheme: str) -> Connect:
     """The adapter installed for a URL scheme."""
     found = {point.name: point for point in entry_points(group=GROUP)}
     if scheme not in found:
-        raise UnknownAdapter(f"no adapter for {scheme or 'an empty'} URL scheme; installed: {', '.join(sorted(found))}")
+        known = ", ".join(sorted(found))
+        raise UnknownAdapter(f"no adapter for {scheme or 'an empty'} URL scheme; installed: {known}")
     return _load(found[scheme])
 
 
@@ -45,7 +46,6 @@ def _load(point: EntryPoint) -> Connect:
     except ModuleNotFoundError as missing:
         if (missing.name or "").startswith("eventproof"):
             raise
-        raise UnknownAdapter(
-            f"the {point.name} adapter needs the Python module {missing.name}: pip install 'eventproof[{point.name}]'"
-        ) from missing
+        needs = f"the {point.name} adapter needs the Python module {missing.name}"
+        raise UnknownAdapter(f"{needs}: pip install 'eventproof[{point.name}]'") from missing
     return adapter

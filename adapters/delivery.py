@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Generator
+from collections.abc import Awaitable, Callable, Generator
+from functools import partial
 from types import TracebackType
 from typing import Any, Literal, Protocol
 
-from eventproof.adapters.errors import AlreadySettled, EventproofError, LeaseExpired
+from eventproof.adapters.errors import AlreadySettled, EventproofError, LeaseExpired, Rejected
 from eventproof.schemas.event import Event
 
 Verb = Literal["ack", "nack", "reject"]
@@ -57,8 +58,18 @@ class LeasedDelivery:
     """
 
     __slots__ = (
-        "_ack_timeout", "_deadline", "_loop", "_settlement", "_timer", "_verb", "_settled",
-        "attempt", "event", "lost", "partition", "position",
+        "_ack_timeout",
+        "_deadline",
+        "_loop",
+        "_settled",
+        "_settlement",
+        "_timer",
+        "_verb",
+        "attempt",
+        "event",
+        "lost",
+        "partition",
+        "position",
     )  # fmt: skip
 
     def __init__(
@@ -85,16 +96,13 @@ class LeasedDelivery:
         self._timer = self._loop.call_at(self._deadline, self._expire)
 
     async def ack(self) -> None:
-        if self._begin("ack"):
-            self._finish(await self._settlement.ack())
+        await self._settle("ack", self._settlement.ack)
 
     async def nack(self, *, delay: float | None = None) -> None:
-        if self._begin("nack"):
-            self._finish(await self._settlement.nack(delay))
+        await self._settle("nack", partial(self._settlement.nack, delay))
 
     async def reject(self, reason: str) -> None:
-        if self._begin("reject"):
-            self._finish(await self._settlement.reject(reason))
+        await self._settle("reject", partial(self._settlement.reject, reason))
 
     async def extend(self) -> None:
         self._check_held()
@@ -110,23 +118,25 @@ class LeasedDelivery:
         if not self._settled:
             self.lost.set()
 
-    def _begin(self, verb: Verb) -> bool:
-        """Whether the verb must be carried out (False: it was, before). A settle that did not return
-        leaves `_verb` set and `_settled` not: the same verb may be tried again."""
+    async def _settle(self, verb: Verb, act: Callable[[], Awaitable[None]]) -> None:
+        """Carry the verb out, unless it was. While the outcome is not known, only the same verb may be tried
+        again; after a refusal nothing has happened, and any may."""
         if self._verb is not None and self._verb != verb:
             raise AlreadySettled(f"{verb} after {self._verb}")
         if self._settled:
-            return False
+            return
         self._check_held()
         self._verb = verb
-        return True
-
-    def _finish(self, _: None) -> None:
+        try:
+            await act()
+        except Rejected:
+            self._verb = None
+            raise
         self._settled = True
         self._timer.cancel()
 
     def _check_held(self) -> None:
-        if self.lost or self._loop.time() >= self._deadline and not self._settled:
+        if self.lost or (self._loop.time() >= self._deadline and not self._settled):
             self.lose()
             raise LeaseExpired(f"attempt {self.attempt} held longer than {self._ack_timeout:g} s")
 
@@ -147,11 +157,15 @@ class LeasedDelivery:
             return True
         if not isinstance(error, Exception):  # cancelled: stays unsettled, comes back by its lease
             return False
-        log.warning("handler of %s %s failed, attempt %d", self.event.type, self.event.id, self.attempt, exc_info=error)
+        log.warning(
+            "handler of %s %s failed, attempt %d",
+            self.event.type,
+            self.event.id,
+            self.attempt,
+            exc_info=error,
+        )
         try:
             await self.nack()
         except EventproofError as refused:
             log.warning("nack of %s %s: %s", self.event.type, self.event.id, refused)
         return True
-
-

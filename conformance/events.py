@@ -15,7 +15,15 @@ CALL = "eventproofcall"
 DEAD_LETTER = ("dlreason", "dlattempts", "dltime", "dltopic", "dlgroup", "dlerror")
 
 
-def event_of(step: Publish, payload: Payload, *, source: str, time: datetime, limit: int | None, expires: datetime | None) -> Event:
+def event_of(
+    step: Publish,
+    payload: Payload,
+    *,
+    source: str,
+    time: datetime,
+    limit: int | None,
+    expires: datetime | None,
+) -> Event:
     """The event of one publish call. limit: bytes that the broker takes, which `oversize` exceeds."""
     extensions: dict[str, object] = {CALL: step.call}
     if step.key:
@@ -55,5 +63,7 @@ def digest_of(event: Event) -> str:
         attributes.pop(name, None)
     attributes["time"] = event.timestamp
     kind = "absent" if event.data is ABSENT else type(event.data).__name__
-    document = msgspec.json.encode([attributes, kind, None if event.data is ABSENT else event.data], order="sorted")
+    document = msgspec.json.encode(
+        [attributes, kind, None if event.data is ABSENT else event.data], order="sorted"
+    )
     return blake2b(document, digest_size=8).hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 from eventproof.adapters import clock
@@ -23,7 +24,12 @@ BROKEN = frozenset({"fail", "hang"})
 
 
 async def explain(
-    judged: Iterable[Verdict], failing: Sequence[Case], on: Stage, folder: Path, budget: float, watcher: Watcher
+    judged: Iterable[Verdict],
+    failing: Sequence[Case],
+    on: Stage,
+    folder: Path,
+    budget: float,
+    watcher: Watcher,
 ) -> tuple[Counterexample, ...]:
     """One counterexample per anomaly that breaks a claimed requirement; `budget` seconds for all."""
     broken: dict[str, list[str]] = {}
@@ -35,11 +41,17 @@ async def explain(
     passed, examples = clock.stopwatch(), []
     for number, (anomaly, named) in enumerate(broken.items()):
         until = passed() + (budget - passed()) / (len(broken) - number)
-        case = min((case for case in failing if case.shows(anomaly)), key=lambda case: case.scenario.operations)
-        search = Search(on, anomaly, lambda until=until: passed() < until)
+        case = min(
+            (case for case in failing if case.shows(anomaly)), key=lambda case: case.scenario.operations
+        )
+        search = Search(on, anomaly, partial(_before, until, passed))
         examples.append(await search.counterexample(case, tuple(named), folder))
         watcher.step()
     return tuple(examples)
+
+
+def _before(until: float, passed: Callable[[], float]) -> bool:
+    return passed() < until
 
 
 class Search:

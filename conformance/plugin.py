@@ -32,15 +32,16 @@ class Plugin(msgspec.Struct, frozen=True):
 def ours(name: str) -> Plugin:
     """One of `TARGETS`. Raises InvalidAdapter, also when its client library is missing."""
     if name not in TARGETS:
-        raise InvalidAdapter(f"there is no target {name!r}; choose from {', '.join(TARGETS)}, or give --adapter")
+        raise InvalidAdapter(
+            f"there is no target {name!r}; choose from {', '.join(TARGETS)}, or give --adapter"
+        )
     try:
         module = importlib.import_module(f"eventproof.conformance.targets.{name}")
     except ModuleNotFoundError as missing:
         if (missing.name or "").startswith("eventproof"):
             raise
-        raise InvalidAdapter(
-            f"the target {name} needs the Python module {missing.name}: pip install 'eventproof[{name},servers]'"
-        ) from missing
+        needs = f"the target {name} needs the Python module {missing.name}"
+        raise InvalidAdapter(f"{needs}: pip install 'eventproof[{name},servers]'") from missing
     return _plugin(name, module, "connect")
 
 

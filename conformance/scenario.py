@@ -142,8 +142,9 @@ def decode(document: bytes) -> Scenario:
         scenario = msgspec.json.decode(document, type=Scenario)
     except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as problem:
         raise InvalidScenario(f"not a scenario: {problem}") from problem
-    for problem in inconsistencies(scenario):
-        raise InvalidScenario(f"not a scenario: {problem}")
+    wrong = inconsistencies(scenario)
+    if wrong:
+        raise InvalidScenario(f"not a scenario: {'; '.join(wrong)}")
     return scenario
 
 
@@ -169,12 +170,30 @@ def inconsistencies(scenario: Scenario) -> Sequence[str]:
         found.append("two publish steps have the same call number")
     if not topics:
         found.append("it has no topic")
-    found += [f"call {s.call} names topic {s.topic} of {topics}" for s in scenario.publishes if s.topic >= topics]
     found += [
-        f"call {s.call} names payload {s.payload} of {payloads}" for s in scenario.publishes if s.payload >= payloads
+        f"call {s.call} names topic {s.topic} of {topics}" for s in scenario.publishes if s.topic >= topics
     ]
-    found += [f"call {s.call} names type {s.type} of {len(TYPES)}" for s in scenario.publishes if s.type >= len(TYPES)]
-    found += [f"group {n} names topic {g.topic} of {topics}" for n, g in enumerate(scenario.groups) if g.topic >= topics]
-    found += [f"a behaviour names group {b.group} of {groups}" for b in scenario.behaviours if b.group >= groups]
-    found += [f"a behaviour names call {b.call}, which nobody makes" for b in scenario.behaviours if b.call not in set(calls)]
+    found += [
+        f"call {s.call} names payload {s.payload} of {payloads}"
+        for s in scenario.publishes
+        if s.payload >= payloads
+    ]
+    found += [
+        f"call {s.call} names type {s.type} of {len(TYPES)}"
+        for s in scenario.publishes
+        if s.type >= len(TYPES)
+    ]
+    found += [
+        f"group {n} names topic {g.topic} of {topics}"
+        for n, g in enumerate(scenario.groups)
+        if g.topic >= topics
+    ]
+    found += [
+        f"a behaviour names group {b.group} of {groups}" for b in scenario.behaviours if b.group >= groups
+    ]
+    found += [
+        f"a behaviour names call {b.call}, which nobody makes"
+        for b in scenario.behaviours
+        if b.call not in set(calls)
+    ]
     return found

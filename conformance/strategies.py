@@ -41,7 +41,7 @@ PAYLOADS = (
     Payload(kind="json", json=1.5),
     Payload(kind="json", json=-(2**53) - 1),
     Payload(kind="json", json="42"),
-    Payload(kind="json", json="\u0000\t\r\n\"\\\u2028é\U0001f600"),
+    Payload(kind="json", json='\u0000\t\r\n"\\\u2028é\U0001f600'),
     Payload(kind="json", json={"": None, "a.b": [1, "1", 1.0, True, None], "ключ": {"深": ["い"]}}),
     Payload(kind="json", json=[[[[[[[[]]]]]]]]),
     Payload(kind="json", json="x" * 4096),
@@ -51,7 +51,14 @@ PAYLOADS = (
 )
 OVERSIZE = Payload(kind="oversize")
 
-FILTERS: tuple[tuple[str, ...], ...] = ((), (), (), ("com.example.shop.order.*",), (TYPES[0], TYPES[2]), (TYPES[1],))
+FILTERS: tuple[tuple[str, ...], ...] = (
+    (),
+    (),
+    (),
+    ("com.example.shop.order.*",),
+    (TYPES[0], TYPES[2]),
+    (TYPES[1],),
+)
 BACKOFFS: tuple[tuple[int, ...], ...] = ((1,), (0,), (1, 2), (2, 1, 3))
 ATTEMPTS: tuple[int | None, ...] = (None, 1, 2, 2, 3, 3, 4, None)
 IN_FLIGHT = (16, 1, 2, 4)
@@ -116,7 +123,9 @@ def from_bytes(noise: bytes) -> Scenario:
     count, keys = _size(numbers)
     topics = tuple(_topic(numbers) for _ in range(numbers.pick((1, 1, 1, 2))))
     pool = tuple(numbers.pick(POOL) for _ in range(numbers.pick((1, 2, 3, 4))))
-    publishers = _publishers(numbers.pick((1, 2, 3)), keys, topics, len(pool), events[: BYTES_PER_EVENT * count])
+    publishers = _publishers(
+        numbers.pick((1, 2, 3)), keys, topics, len(pool), events[: BYTES_PER_EVENT * count]
+    )
     groups = tuple(_group(numbers, len(topics), count) for _ in range(numbers.pick((1, 1, 2))))
     behaviours = _behaviours(numbers, groups, count) if numbers.below(4) else ()
     return Scenario(topics=topics, payloads=pool, publishers=publishers, groups=groups, behaviours=behaviours)
@@ -200,7 +209,9 @@ def _fresh(call: int, keys: int, topics: int, payloads: int, noise: tuple[int, i
     )
 
 
-def _repeat(call: int, original: Publish, topics: tuple[Topic, ...], b: int, d: int, payloads: int) -> Publish:
+def _repeat(
+    call: int, original: Publish, topics: tuple[Topic, ...], b: int, d: int, payloads: int
+) -> Publish:
     """The same (source, id) again: at once, near the window's edge, or past it; sometimes with other data."""
     window = topics[original.topic].window or 0
     return Publish(
@@ -223,7 +234,9 @@ def _behaviours(numbers: _Numbers, groups: tuple[Group, ...], count: int) -> tup
         group, call = numbers.below(len(groups)), 1 + numbers.below(256) % count
         acts = numbers.pick(SLOW) if slow else numbers.pick(PATTERNS)
         slow = max(slow - 1, 0)
-        chosen.setdefault((group, call), _without_dead_letter(acts) if groups[group].policy.max_attempts is None else acts)
+        chosen.setdefault(
+            (group, call), _without_dead_letter(acts) if groups[group].policy.max_attempts is None else acts
+        )
     if numbers.below(4) == 0:
         group, call = numbers.below(len(groups)), 1 + numbers.below(256) % count
         for number in range(call, min(call + 6, count + 1)):

@@ -59,7 +59,11 @@ async def _run(plan: Plan, watcher: Watcher) -> Report:
     passed, found, counts = clock.stopwatch(), dict[str, Total](), Counts()
     failing: list[Case] = []
     async with stage(
-        plan.plugin, name=f"eventproof-{plan.seed}", url=plan.url, options=dict(plan.options), claims=plan.claims
+        plan.plugin,
+        name=f"eventproof-{plan.seed}",
+        url=plan.url,
+        options=dict(plan.options),
+        claims=plan.claims,
     ) as on:
         for chunk in _chunks(plan, watcher):
             cases = await _cases(on, chunk, watcher)
@@ -108,7 +112,9 @@ def _save(plan: Plan, cases: list[Case]) -> None:
             save_case(case.scenario, case.history, plan.folder, f"{case.number:05}")
         if case.shows("H1"):
             detail = next(v.message for f in case.findings if f.code == "H1" for v in f.violations)
-            raise MalformedRun(f"the suite's recorder broke history {case.number}: {detail} (saved in {plan.folder})")
+            raise MalformedRun(
+                f"the suite's recorder broke history {case.number}: {detail} (saved in {plan.folder})"
+            )
 
 
 def _lacking(plugin: Plugin) -> frozenset[str]:

@@ -23,7 +23,12 @@ PROFILES: Mapping[str, Sequence[Mapping[str, Sequence[Any]]]] = {
     "core": ({"loss": ["never"], "duplicates": ["permitted", "never"]},),
     "ordered": ({"ordering.scope": ["key", "topic"]},),
     "dedup": ({"publish_dedup.scope": ["topic", "key"]}, {"consume_dedup.scope": ["topic", "key"]}),
-    "retry": ({"redelivery.nack": [True], "dead_letter": ["at-least-one", "one-without-faults", "one-across-crash"]},),
+    "retry": (
+        {
+            "redelivery.nack": [True],
+            "dead_letter": ["at-least-one", "one-without-faults", "one-across-crash"],
+        },
+    ),
     "groups": ({},),
     "replay": ({"replay": ["earliest"]},),
 }
@@ -73,7 +78,11 @@ def totals(findings: Iterable[tuple[int, Iterable[Finding]]], into: dict[str, To
 
 
 def verdicts(
-    requirements: Iterable[Requirement], claims: Claims, found: Mapping[str, Total], *, lacking: frozenset[str] = frozenset()
+    requirements: Iterable[Requirement],
+    claims: Claims,
+    found: Mapping[str, Total],
+    *,
+    lacking: frozenset[str] = frozenset(),
 ) -> tuple[Verdict, ...]:
     """One verdict for each requirement that runs decide. lacking: facilities that the target has not."""
     claimed = msgspec.to_builtins(claims)
@@ -84,7 +93,9 @@ def verdicts(
     )
 
 
-def _verdict(requirement: Requirement, claimed: bool, found: Mapping[str, Total], lacking: frozenset[str]) -> Verdict:
+def _verdict(
+    requirement: Requirement, claimed: bool, found: Mapping[str, Total], lacking: frozenset[str]
+) -> Verdict:
     of_codes = [found.get(code, Total()) for code in requirement.anomalies]
     exercised = max(total.exercised for total in of_codes)
     shown = [scenario for total in of_codes for scenario, _ in total.shown]
@@ -107,7 +118,9 @@ def _verdict(requirement: Requirement, claimed: bool, found: Mapping[str, Total]
     )
 
 
-def _state(requirement: Requirement, claimed: bool, broken: Sequence[str], exercised: int, missing: bool) -> State:
+def _state(
+    requirement: Requirement, claimed: bool, broken: Sequence[str], exercised: int, missing: bool
+) -> State:
     """Violations first, then a hang, then too little exercise, then a pass (CNF-001, CNF-002, CNF-003)."""
     if not claimed:
         return "not claimed"
@@ -118,7 +131,9 @@ def _state(requirement: Requirement, claimed: bool, broken: Sequence[str], exerc
     return "pass" if exercised >= requirement.exercise else "inconclusive"
 
 
-def _evidence(state: State, requirement: Requirement, exercised: int, broken: Sequence[str], missing: Sequence[str]) -> str:
+def _evidence(
+    state: State, requirement: Requirement, exercised: int, broken: Sequence[str], missing: Sequence[str]
+) -> str:
     if state == "not claimed":
         return f"observed: {', '.join(broken)}" if broken else f"observed: kept {exercised} times"
     if broken:
@@ -132,7 +147,9 @@ def _evidence(state: State, requirement: Requirement, exercised: int, broken: Se
     return f"exercised {exercised} times"
 
 
-def profile_states(found: Iterable[Verdict], claims: Claims, selected: Iterable[str]) -> dict[str, ProfileState]:
+def profile_states(
+    found: Iterable[Verdict], claims: Claims, selected: Iterable[str]
+) -> dict[str, ProfileState]:
     """The state of each selected profile (CNF-007). Core is mandatory: unclaimed, it is partial."""
     claimed = msgspec.to_builtins(claims)
     by_profile: dict[str, list[State]] = {profile: [] for profile in selected}
@@ -145,7 +162,9 @@ def profile_states(found: Iterable[Verdict], claims: Claims, selected: Iterable[
 def _profile(profile: str, states: Sequence[State], claimed: Mapping[str, Any]) -> ProfileState:
     if {"fail", "hang"} & set(states):
         return "failed"
-    if not any(all(_at(claimed, path) in values for path, values in needs.items()) for needs in PROFILES[profile]):
+    if not any(
+        all(_at(claimed, path) in values for path, values in needs.items()) for needs in PROFILES[profile]
+    ):
         return "partial" if profile == "core" else "not claimed"
     return "partial" if {"inconclusive", "not checked"} & set(states) else "conformant"
 

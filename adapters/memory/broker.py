@@ -30,7 +30,9 @@ class InvalidOption(EventproofError):
 
 
 @asynccontextmanager
-async def connect(url: str = "memory://", *, engine: type[Engine] = Engine, **options: Any) -> AsyncIterator[MemoryBroker]:
+async def connect(
+    url: str = "memory://", *, engine: type[Engine] = Engine, **options: Any
+) -> AsyncIterator[MemoryBroker]:
     """Open one participant's connection; the first one configures the broker (see `Options`).
 
     Raises InvalidOption.

@@ -32,7 +32,7 @@ def claims(options: Options) -> Claims:
         loss="never",
         duplicates="permitted",
         ordering=ordering(options),
-        isolation="key" if options.lane in {"key", "event"} else options.lane,
+        isolation="key" if options.lane == "event" else options.lane,
         ack="confirmed",
         fencing="broker",
         redelivery=Redelivery(nack=True, lease_end=True, consumer_loss=True, within=1.0),
@@ -42,7 +42,9 @@ def claims(options: Options) -> Claims:
         idempotent_publish=True,
         publish_dedup=dedup(options, "publish"),
         consume_dedup=dedup(options, "consume"),
-        survives=Survives(acks=CONSUMER_LOSS, attempts=CONSUMER_LOSS, delays=CONSUMER_LOSS, messages=CONSUMER_LOSS),
+        survives=Survives(
+            acks=CONSUMER_LOSS, attempts=CONSUMER_LOSS, delays=CONSUMER_LOSS, messages=CONSUMER_LOSS
+        ),
         replay="earliest",
         expiry=True,
         flow=Flow(max_in_flight=True, max_payload=options.max_payload),

@@ -17,7 +17,7 @@ from eventproof.adapters.memory.state import Copy, Group, Options, Session, Slot
 from eventproof.adapters.policy import Policy
 from eventproof.adapters.port import Receipt
 from eventproof.schemas import timestamps
-from eventproof.schemas.deadletter import to_dead_letter
+from eventproof.schemas.deadletter import Reason, to_dead_letter
 from eventproof.schemas.event import Event
 from eventproof.schemas.structured import encode
 
@@ -149,7 +149,11 @@ class Engine:
 
     def wake(self, group: Group) -> None:
         """Let the session that has waited longest, of those with room, look again."""
-        free = (waiter for waiter, session in group.waiting.items() if self.has_room(session) and not waiter.done())
+        free = (
+            waiter
+            for waiter, session in group.waiting.items()
+            if self.has_room(session) and not waiter.done()
+        )
         waiter = next(free, None)
         if waiter is not None:
             del group.waiting[waiter]
@@ -308,14 +312,14 @@ class Engine:
         else:
             group.lanes.pop(lane.name, None)
 
-    def bury(self, group: Group, slot: Slot, reason: str, error: str) -> None:
+    def bury(self, group: Group, slot: Slot, reason: Reason, error: str) -> None:
         """Store the dead letter, where the policy names a topic for it."""
         if group.policy.dead_letter is None:
             return
         dead = self.dead_letter(group, slot, reason, error)
         self.store(self.topic(group.policy.dead_letter), dead)
 
-    def dead_letter(self, group: Group, slot: Slot, reason: str, error: str) -> Event:
+    def dead_letter(self, group: Group, slot: Slot, reason: Reason, error: str) -> Event:
         return to_dead_letter(
             slot.copy.event, reason=reason, attempts=slot.attempt, topic=group.topic.name,
             group=group.name, error=error, now=self.now(),

@@ -21,9 +21,17 @@ from eventproof.spec import requirements
 
 
 @click.command()
-@click.argument("histories", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument(
+    "histories", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False)
+)
 @_options.profiles
-@click.option("--claim", "claims", multiple=True, metavar="PATH=VALUE", help="Judge by another claim than the recorded one.")
+@click.option(
+    "--claim",
+    "claims",
+    multiple=True,
+    metavar="PATH=VALUE",
+    help="Judge by another claim than the recorded one.",
+)
 def command(histories: tuple[Path, ...], profiles: tuple[str, ...], claims: tuple[str, ...]) -> int:
     """Judge HISTORY files again and list every violation of what was claimed.
 
@@ -44,13 +52,21 @@ def _check(path: Path, profiles: tuple[str, ...], claiming: Callable[[Claims], C
     findings = judge(history)
     found: dict[str, Total] = {}
     totals([(0, findings)], found)
-    broken = [v for v in verdicts(requirements, header.claims, found) if v.state in {"fail", "hang"} and v.profile in profiles]
-    malformed = [violation for finding in findings if finding.code == "H1" for violation in finding.violations]
+    broken = [
+        v
+        for v in verdicts(requirements, header.claims, found)
+        if v.state in {"fail", "hang"} and v.profile in profiles
+    ]
+    malformed = [
+        violation for finding in findings if finding.code == "H1" for violation in finding.violations
+    ]
     for violation in malformed:
         console.print(f"{path}: malformed: {violation.message}", markup=False)
     for verdict in broken:
         codes = set(verdict.anomalies)
-        shown = [violation for finding in findings if finding.code in codes for violation in finding.violations]
+        shown = [
+            violation for finding in findings if finding.code in codes for violation in finding.violations
+        ]
         console.print(table.violations(verdict, shown, history))
     if not malformed and not broken:
         console.print(f"{path}: {len(history.records)} records, nothing violated", markup=False)

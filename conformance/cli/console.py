@@ -7,6 +7,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
+from typing_extensions import Self
 
 console = Console(highlight=False)
 
@@ -25,7 +26,7 @@ class Progress:
     def step(self) -> None:
         self._bars.advance(self._task)
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> Self:
         self._bars.start()
         return self
 

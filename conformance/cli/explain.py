@@ -25,20 +25,39 @@ def command(requirement_id: str) -> None:
 
 
 def _head(one: Requirement) -> list[Text | Padding]:
-    when = ", ".join(f"{path} = {' or '.join(map(str, values))}" for path, values in one.when.items()) or "always"
-    facts = (
-        ("Intent", one.intent), ("Needs", one.needs), ("Limits", one.limits), ("Profile", one.profile), ("When", when),
-        ("Verify", f"{one.verify} {one.whynone}".strip()), ("Exercise", str(one.exercise)), ("Defined in", f"spec/{one.anchor}"),
-    )  # fmt: skip
-    head = Text.assemble((f"{one.id} {one.title}", "bold"), f" · {one.level} · {one.target} · since {one.since}")
-    return [head, Padding(Text(one.text), (1, 0)), *(Text.assemble((f"{name}: ", "bold"), text) for name, text in facts)]
+    when = (
+        ", ".join(f"{path} = {' or '.join(map(str, values))}" for path, values in one.when.items())
+        or "always"
+    )
+    facts = {
+        "Intent": one.intent,
+        "Needs": one.needs,
+        "Limits": one.limits,
+        "Profile": one.profile,
+        "When": when,
+        "Verify": f"{one.verify} {one.whynone}".strip(),
+        "Exercise": str(one.exercise),
+        "Defined in": f"spec/{one.anchor}",
+    }
+    head = Text.assemble(
+        (f"{one.id} {one.title}", "bold"), f" · {one.level} · {one.target} · since {one.since}"
+    )
+    return [
+        head,
+        Padding(Text(one.text), (1, 0)),
+        *(Text.assemble((f"{name}: ", "bold"), text) for name, text in facts.items()),
+    ]
 
 
 def _rules(one: Requirement) -> list[Text]:
     lines = []
     for rule in RULES:
         if rule.code in one.anomalies:
-            lines.append(Text.assemble(("Rule: ", "bold"), f"{rule.code} {rule.name}. {' '.join(rule.doc.split())}"))
+            lines.append(
+                Text.assemble(("Rule: ", "bold"), f"{rule.code} {rule.name}. {' '.join(rule.doc.split())}")
+            )
             killed = [mutant for mutant in MUTANTS if mutant.anomaly == rule.code]
-            lines += [Text.assemble(("Mutant: ", "bold"), f"{mutant.name} {mutant.summary}") for mutant in killed]
+            lines += [
+                Text.assemble(("Mutant: ", "bold"), f"{mutant.name} {mutant.summary}") for mutant in killed
+            ]
     return lines

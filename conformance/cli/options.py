@@ -13,6 +13,7 @@ from eventproof.conformance import plugin
 from eventproof.conformance.plugin import Plugin
 from eventproof.conformance.verdict import PROFILES
 
+CLAIM = "Judge by another claim, as in ordering.strictness=settled; configures nothing."
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -20,13 +21,10 @@ def broker(function: Command) -> Command:
     """TARGET or --adapter, with --option and --claim."""
     for decorate in (
         click.argument("target", required=False),
-        click.option("--adapter", metavar="MODULE_OR_FILE:CONNECT", help="Test this adapter instead of a TARGET."),
-        click.option("--option", "options", multiple=True, metavar="K=V", help="Passed on to the adapter's connect."),
-        click.option(
-            "--claim", "claims", multiple=True, metavar="PATH=VALUE",
-            help="Judge by another claim, as in ordering.strictness=settled; configures nothing.",
-        ),
-    ):  # fmt: skip
+        click.option("--adapter", metavar="MODULE_OR_FILE:CONNECT", help="Test this adapter, no TARGET."),
+        click.option("--option", "options", multiple=True, metavar="K=V", help="Given to the adapter."),
+        click.option("--claim", "claims", multiple=True, metavar="PATH=VALUE", help=CLAIM),
+    ):
         function = decorate(function)
     return function
 
@@ -46,7 +44,9 @@ def chosen(target: str | None, adapter: str | None) -> Plugin:
     if target is None:
         return plugin.anybodys(adapter or "")
     if target not in plugin.TARGETS:
-        raise click.UsageError(f"there is no target {target!r}: choose from {', '.join(plugin.TARGETS)}, or give --adapter")
+        raise click.UsageError(
+            f"there is no target {target!r}: choose from {', '.join(plugin.TARGETS)}, or give --adapter"
+        )
     return plugin.ours(target)
 
 

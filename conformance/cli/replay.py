@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -23,25 +24,24 @@ from eventproof.spec import requirements
 @click.command()
 @click.argument("scenario", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @_options.broker
-@click.option("--times", type=click.IntRange(1), default=1, show_default=True, help="How often it is run, side by side.")
+@click.option(
+    "--times", type=click.IntRange(1), default=1, show_default=True, help="How often it is run, side by side."
+)
 @click.option("--save", type=click.Path(path_type=Path, file_okay=False), help="Folder for the histories.")
-def command(
-    scenario: Path, target: str | None, adapter: str | None, options: tuple[str, ...], claims: tuple[str, ...],
-    times: int, save: Path | None,
-) -> int:  # fmt: skip
+def command(scenario: Path, target: str | None, adapter: str | None, **given: Any) -> int:
     """Run SCENARIO on TARGET and tell what happened; exit code 1 if a claim was broken."""
-    plan, plugin = load(scenario), _options.chosen(target, adapter)
-    given, claiming = _options.pairs(options, "--option"), _options.claiming(claims)
+    plan, plugin, times = load(scenario), _options.chosen(target, adapter), given["times"]
+    options, claiming = _options.pairs(given["options"], "--option"), _options.claiming(given["claims"])
 
     async def work() -> list[History]:
-        async with stage(plugin, name="replay", url=None, options=given, claims=claiming) as on:
+        async with stage(plugin, name="replay", url=None, options=options, claims=claiming) as on:
             return await on.run([plan] * times)
 
     histories = run_on(plugin.facilities.clock, work)
     broken = 0
     for number, history in enumerate(histories, 1):
-        if save is not None:
-            save_case(plan, history, save, f"{number:05}")
+        if given["save"] is not None:
+            save_case(plan, history, given["save"], f"{number:05}")
         broken += _tell(history)
     console.print(f"{broken} of {times} runs broke a claim")
     return FAILED if broken else CONFORMANT
@@ -55,7 +55,9 @@ def _tell(history: History) -> bool:
     broken = [v for v in verdicts(requirements, history.header.claims, found) if v.state in {"fail", "hang"}]
     for verdict in broken:
         codes = set(verdict.anomalies)
-        console.print(table.violations(verdict, [v for f in findings if f.code in codes for v in f.violations], history))
+        console.print(
+            table.violations(verdict, [v for f in findings if f.code in codes for v in f.violations], history)
+        )
     if not broken:
         for line in story(history, ()):
             console.print(line, markup=False)

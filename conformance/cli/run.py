@@ -17,34 +17,41 @@ from eventproof.conformance.suite import Plan, run
 from eventproof.conformance.verdict import PROFILES
 
 TIERS = {"smoke": 40, "core": 200}  # scenarios
+FOLDER = click.Path(path_type=Path, file_okay=False)
+KEEP = "Scenarios and histories to save."
+BUDGET = "Seconds for making counterexamples smaller."
 
 
 @click.command()
 @_options.broker
 @_options.profiles
-@click.option("--tier", type=click.Choice(list(TIERS)), default="core", show_default=True, help="How much is tried.")
+@click.option("--tier", type=click.Choice(list(TIERS)), default="core", show_default=True, help="How much.")
 @click.option("--scenarios", type=click.IntRange(min=1), help="How many, instead of what the tier says.")
-@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Which scenarios are drawn.")
-@click.option("--report", "folder", type=click.Path(path_type=Path, file_okay=False), help="Folder for all that is saved.")
-@click.option("--keep", type=click.Choice(["all", "failed"]), default="all", show_default=True, help="Histories to save.")
-@click.option("--budget", type=click.FloatRange(min=0), default=60.0, show_default=True, help="Seconds for minimising.")
-def command(
-    target: str | None, adapter: str | None, options: tuple[str, ...], claims: tuple[str, ...], profiles: tuple[str, ...],
-    tier: str, scenarios: int | None, seed: int, folder: Path | None, keep: Any, budget: float,
-) -> int:  # fmt: skip
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Which are drawn.")
+@click.option("--report", "folder", type=FOLDER, help="Folder for all that is saved.")
+@click.option("--keep", type=click.Choice(["all", "failed"]), default="all", show_default=True, help=KEEP)
+@click.option("--budget", type=click.FloatRange(min=0), default=60.0, show_default=True, help=BUDGET)
+def command(target: str | None, adapter: str | None, **given: Any) -> int:
     """Run generated scenarios on a broker and give a verdict per guarantee.
 
     TARGET is memory or nats, whose server is started and stopped by this command.
     """
     plan = Plan(
-        plugin=_options.chosen(target, adapter), tier=tier, count=scenarios or TIERS[tier], seed=seed,
-        options=_options.pairs(options, "--option"), claims=_options.claiming(claims),
-        profiles=profiles or tuple(PROFILES), folder=folder or _folder(target or "adapter"), keep=keep, budget=budget,
-    )  # fmt: skip
+        plugin=_options.chosen(target, adapter),
+        tier=given["tier"],
+        count=given["scenarios"] or TIERS[given["tier"]],
+        seed=given["seed"],
+        options=_options.pairs(given["options"], "--option"),
+        claims=_options.claiming(given["claims"]),
+        profiles=given["profiles"] or tuple(PROFILES),
+        folder=given["folder"] or _folder(target or "adapter"),
+        keep=given["keep"],
+        budget=given["budget"],
+    )
     with Progress() as progress:
         report = run(plan, progress)
     console.print(table.render(report, plan.folder))
-    return exit_code(report, asked=bool(profiles))
+    return exit_code(report, asked=bool(given["profiles"]))
 
 
 def _folder(name: str) -> Path:

@@ -13,9 +13,15 @@ from eventproof.conformance.selftest import selftest
 
 
 @click.command()
-@click.option("--scenarios", type=click.IntRange(min=1), default=200, show_default=True, help="Size of the corpus.")
-@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Which scenarios are drawn.")
-@click.option("--report", "folder", type=click.Path(path_type=Path, file_okay=False), help="Folder for matrix.json.")
+@click.option(
+    "--scenarios", type=click.IntRange(min=1), default=200, show_default=True, help="Size of the corpus."
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Which scenarios are drawn."
+)
+@click.option(
+    "--report", "folder", type=click.Path(path_type=Path, file_okay=False), help="Folder for matrix.json."
+)
 def command(scenarios: int, seed: int, folder: Path | None) -> int:
     """Run every broken broker and every odd but legal one on one corpus of scenarios.
 

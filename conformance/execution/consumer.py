@@ -69,8 +69,9 @@ class Member:
             if self.plan.conflicting:  # there must be a group to contradict
                 self._waiting = True
                 await self.run.joined[self.group].wait()
+                self._waiting = False
             async with self.run.connection() as broker:
-                while not self._stopping and await self._session(broker):
+                while not self._stopping and await self._session(broker):  # noqa: ASYNC110 - a planned pause
                     await asyncio.sleep((self._pause or 0) * self.run.site.tick)
         finally:
             self.joined.set()

@@ -12,29 +12,34 @@ from itertools import count
 
 import msgspec
 
-from eventproof.adapters.policy import Policy
-from eventproof.adapters.port import Delivery
-from eventproof.conformance.events import DEAD_LETTER, call_of
 from eventproof.conformance.execution.consumer import Member
+from eventproof.conformance.execution.deadletters import READER, READER_LEASE, read_dead
 from eventproof.conformance.execution.run import SLACK, Run, wait_for_all
 from eventproof.conformance.history.recorder import NANOSECONDS
 from eventproof.conformance.scenario import TYPES, Consumer, Publish
 
 POLLS_PER_TICK = 2
 MARGIN = 1.25  # the second look comes later than the longest lease by a quarter
-READER = "reader"
-READER_LEASE = 4  # ticks
 
 
 async def drain(run: Run) -> None:
     """Settle everything that is left, probe each key, and record the proof for each group."""
-    members = [Member(run, group, f"drain-{name}", Consumer(), draining=True) for group, name in enumerate(run.groups)]
+    members = [
+        Member(run, group, f"drain-{name}", Consumer(), draining=True)
+        for group, name in enumerate(run.groups)
+    ]
     tasks = [member.start() for member in members]
-    readers = [asyncio.ensure_future(run.guarded(READER, partial(read_dead, run, topic))) for topic in run.dead_topics if topic]
+    readers = [
+        asyncio.ensure_future(run.guarded(READER, partial(read_dead, run, topic)))
+        for topic in run.dead_topics
+        if topic
+    ]
     try:
         await wait_for_all((member.joined.wait() for member in members), run.site.within)
         await _probe(run)
-        await asyncio.gather(*(_prove(run, group) for group, joined in enumerate(run.joined) if joined.is_set()))
+        await asyncio.gather(
+            *(_prove(run, group) for group, joined in enumerate(run.joined) if joined.is_set())
+        )
         await asyncio.gather(*(_prove_dead(run, topic) for topic in run.dead_topics if topic))
         for member in members:
             member.stop()
@@ -51,8 +56,12 @@ def probes(run: Run) -> list[Publish]:
     found = []
     for topic in range(len(scenario.topics)):
         keys = {step.key for step in scenario.publishes if step.topic == topic} or {0}
-        wanted = [run.policies[number] for number, group in enumerate(scenario.groups) if group.topic == topic]
-        for kind in sorted({next(n for n, name in enumerate(TYPES) if policy.wants(name)) for policy in wanted}):
+        wanted = [
+            run.policies[number] for number, group in enumerate(scenario.groups) if group.topic == topic
+        ]
+        for kind in sorted(
+            {next(n for n, name in enumerate(TYPES) if policy.wants(name)) for policy in wanted}
+        ):
             for key in sorted(keys):
                 number = next(call)
                 found.append(Publish(call=number, topic=topic, event=number, key=key, type=kind))
@@ -69,12 +78,23 @@ async def _probe(run: Run) -> None:
     awaited: set[tuple[str, int]] = set()
     async with run.connection() as broker:
         while missing and loop.time() < deadline and not run.broken.is_set():
-            confirmed = await asyncio.gather(*(run.publish(broker, "prober", step, probe=True) for step in missing))
-            awaited.update(pair for step, ok in zip(missing, confirmed, strict=True) if ok for pair in _receivers(run, step))
+            confirmed = await asyncio.gather(
+                *(run.publish(broker, "prober", step, probe=True) for step in missing)
+            )
+            awaited.update(
+                pair
+                for step, ok in zip(missing, confirmed, strict=True)
+                if ok
+                for pair in _receivers(run, step)
+            )
             again = [step for step, ok in zip(missing, confirmed, strict=True) if not ok]
-            missing = [msgspec.structs.replace(step, call=number, event=number) for step, number in zip(again, calls)]  # noqa: B905
+            missing = [_renumbered(step, next(calls)) for step in again]
             await asyncio.sleep(run.site.tick if missing else 0)
     await until(run, lambda: awaited <= run.acked, enough)
+
+
+def _renumbered(step: Publish, call: int) -> Publish:
+    return msgspec.structs.replace(step, call=call, event=call)
 
 
 def _receivers(run: Run, step: Publish) -> Iterator[tuple[str, int]]:
@@ -156,28 +176,3 @@ async def until(run: Run, condition: Callable[[], bool], seconds: float) -> bool
         if run.broken.is_set():
             return False
     return True
-
-
-async def read_dead(run: Run, topic: str) -> None:
-    """Read a dead-letter topic to its end and on, as any consumer would; cancelled when drained."""
-    async with (
-        run.connection() as broker,
-        broker.subscribe(topic, group=READER, policy=Policy(ack_timeout=READER_LEASE * run.site.tick)) as letters,
-    ):
-        async for delivery in letters:
-            _record_dead(run, delivery)
-            await delivery.ack()
-
-
-def _record_dead(run: Run, delivery: Delivery) -> None:
-    event = delivery.event
-    letter = {name: event.extensions.get(name) for name in DEAD_LETTER}
-    attempts = letter["dlattempts"]
-    run.record(
-        "dead",
-        topic=str(letter["dltopic"] or ""), group=str(letter["dlgroup"] or ""), call=call_of(event),
-        event=event.identity, type=event.type, key=event.key or "", digest=run.digest(event),
-        reason=str(letter["dlreason"] or ""), error=str(letter["dlerror"] or ""),
-        attempt=attempts if type(attempts) is int else 0, position=delivery.position or "",
-        partition=-1 if delivery.partition is None else delivery.partition,
-    )  # fmt: skip

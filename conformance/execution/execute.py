@@ -72,10 +72,16 @@ def _topics(run: Run) -> list[str]:
 async def _provision(run: Run) -> None:
     provision = run.site.facilities.provision
     if provision is not None:
-        plans = [(name, plan.partitions, plan.window) for name, plan in zip(run.topics, run.scenario.topics, strict=True)]
+        plans = [
+            (name, plan.partitions, plan.window)
+            for name, plan in zip(run.topics, run.scenario.topics, strict=True)
+        ]
         plans += [(name, 1, None) for name in run.dead_topics if name]
         await asyncio.gather(
-            *(provision(name, partitions=n, window=None if w is None else w * run.site.tick) for name, n, w in plans)
+            *(
+                provision(name, partitions=n, window=None if w is None else w * run.site.tick)
+                for name, n, w in plans
+            )
         )
 
 
@@ -88,9 +94,13 @@ async def _traffic(run: Run) -> None:
     ]
     tasks = [member.start() for member in members]
     try:
-        await wait_for_all((member.joined.wait() for member in members if member.joins_first), run.site.within)
+        await wait_for_all(
+            (member.joined.wait() for member in members if member.joins_first), run.site.within
+        )
         await _publish(run)
-        await wait_for_all((member.joined.wait() for member in members if not member.plan.conflicting), run.site.within)
+        await wait_for_all(
+            (member.joined.wait() for member in members if not member.plan.conflicting), run.site.within
+        )
         await _positions(run)
         await _settled(run, members)
         for member in members:
@@ -116,7 +126,7 @@ async def _settled(run: Run, members: list[Member]) -> None:
     """Wait until every group's counters are idle, or until it is for the drain to finish the rest."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + SETTLE_TICKS * run.site.tick
-    while not await _idle(run) and loop.time() < deadline and not run.broken.is_set():
+    while not await _idle(run) and loop.time() < deadline and not run.broken.is_set():  # noqa: ASYNC110 - a poll
         await asyncio.sleep(run.site.tick)
     await wait_for_all((member.handled() for member in members), max(deadline - loop.time(), run.site.tick))
 

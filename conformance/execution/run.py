@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
-from typing import Any
 
 import msgspec
 
@@ -22,7 +21,6 @@ from eventproof.conformance.history.recorder import NANOSECONDS, Recorder
 from eventproof.conformance.scenario import Act, Group, Payload, Publish, Scenario
 from eventproof.conformance.targets.facilities import Facilities
 from eventproof.schemas.event import Event
-
 
 SLACK = 0.1  # seconds within which a judgement by time is void
 
@@ -89,7 +87,13 @@ class Run:
     def longest_wait(self, group: int) -> float:
         """Seconds of the longest lease or delay that an event of the group may be held by."""
         policy = self.policies[group]
-        asked = (act.ticks or 0 for b in self.scenario.behaviours if b.group == group for act in b.acts if act.do == "nack")
+        asked = (
+            act.ticks or 0
+            for b in self.scenario.behaviours
+            if b.group == group
+            for act in b.acts
+            if act.do == "nack"
+        )
         return max(policy.ack_timeout, *policy.backoff, max(asked, default=0) * self.site.tick)
 
     def digest(self, event: Event) -> str:
@@ -170,7 +174,9 @@ class Run:
         self._invoked += 1
         due = [future for threshold, future in self._joins if threshold <= self._invoked]
         if due:
-            self._joins = [(threshold, future) for threshold, future in self._joins if threshold > self._invoked]
+            self._joins = [
+                (threshold, future) for threshold, future in self._joins if threshold > self._invoked
+            ]
             self._release(due)
 
     async def invoked(self, threshold: int) -> None:

@@ -36,7 +36,9 @@ class Stage:
         self._runs = 0
         self._room = asyncio.Semaphore(AT_ONCE[site.facilities.clock])
 
-    async def run(self, scenarios: Sequence[Scenario], done: Callable[[], None] = lambda: None) -> list[History]:
+    async def run(
+        self, scenarios: Sequence[Scenario], done: Callable[[], None] = lambda: None
+    ) -> list[History]:
         """The history of each scenario, in their order. done: called as each one ends."""
         return await asyncio.gather(*(self._one(scenario, done) for scenario in scenarios))
 

@@ -7,6 +7,7 @@ or all of a round side by side on a broker (a scenario).
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from itertools import pairwise
 from typing import TypeVar
 
 Unit = TypeVar("Unit")
@@ -37,4 +38,4 @@ def ddmin(units: Sequence[Unit]) -> Generator[list[list[Unit]], int | None, list
 
 def _split(units: list[Unit], parts: int) -> list[list[Unit]]:
     bounds = [len(units) * n // parts for n in range(parts + 1)]
-    return [units[low:high] for low, high in zip(bounds, bounds[1:], strict=False)]
+    return [units[low:high] for low, high in pairwise(bounds)]

@@ -24,11 +24,13 @@ def minimal(history: History, shows: Callable[[History], bool]) -> History:
 def _without(history: History, field: str, shows: Callable[[History], bool]) -> History:
     owner = _owners(history, field)
     numbers = sorted(set(owner.values()) - {0})
-    search = ddmin(numbers)
+    search, kept = ddmin(numbers), numbers
     try:
         candidates = next(search)
         while True:
-            chosen = next((n for n, kept in enumerate(candidates) if shows(_only(history, owner, kept))), None)
+            chosen = next(
+                (n for n, kept in enumerate(candidates) if shows(_only(history, owner, kept))), None
+            )
             candidates = search.send(chosen)
     except StopIteration as done:
         kept = done.value

@@ -7,7 +7,17 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from eventproof.conformance.scenario import Act, Behaviour, Consumer, Group, Payload, Policy, Publish, Scenario, Topic
+from eventproof.conformance.scenario import (
+    Act,
+    Behaviour,
+    Consumer,
+    Group,
+    Payload,
+    Policy,
+    Publish,
+    Scenario,
+    Topic,
+)
 
 
 class Unit(NamedTuple):
@@ -22,9 +32,16 @@ class Unit(NamedTuple):
 def units(scenario: Scenario) -> list[Unit]:
     """All that can be left out, what costs most first."""
     groups = [Unit("group", number) for number in range(len(scenario.groups))]
-    consumers = [Unit("consumer", g, c) for g, group in enumerate(scenario.groups) for c in range(len(group.consumers))]
+    consumers = [
+        Unit("consumer", g, c) for g, group in enumerate(scenario.groups) for c in range(len(group.consumers))
+    ]
     publishes = [Unit("publish", step.call) for step in scenario.publishes]
-    return [*groups, *consumers, *publishes, *(Unit("behaviour", b.group, b.call) for b in scenario.behaviours)]
+    return [
+        *groups,
+        *consumers,
+        *publishes,
+        *(Unit("behaviour", b.group, b.call) for b in scenario.behaviours),
+    ]
 
 
 def restrict(scenario: Scenario, kept: list[Unit]) -> Scenario:
@@ -45,7 +62,10 @@ def restrict(scenario: Scenario, kept: list[Unit]) -> Scenario:
 
 
 def _consumers(group: Group, number: int, keep: set[Unit]) -> Group:
-    return replace(group, consumers=tuple(c for n, c in enumerate(group.consumers) if Unit("consumer", number, n) in keep))
+    return replace(
+        group,
+        consumers=tuple(c for n, c in enumerate(group.consumers) if Unit("consumer", number, n) in keep),
+    )
 
 
 def simpler(scenario: Scenario) -> Iterator[Scenario]:
@@ -53,14 +73,20 @@ def simpler(scenario: Scenario) -> Iterator[Scenario]:
     yield from _simpler_whole(scenario)
     for number, behaviour in enumerate(scenario.behaviours):
         for acts in _simpler_acts(behaviour):
-            yield replace(scenario, behaviours=_put(scenario.behaviours, number, replace(behaviour, acts=acts)))
+            yield replace(
+                scenario, behaviours=_put(scenario.behaviours, number, replace(behaviour, acts=acts))
+            )
     for number, group in enumerate(scenario.groups):
         for other in _simpler_group(group):
             yield replace(scenario, groups=_put(scenario.groups, number, other))
     for number, steps in enumerate(scenario.publishers):
         for place, step in enumerate(steps):
-            for other_step in _defaults(step, Publish(call=step.call, event=step.event), "after", "expires", "payload", "type"):
-                yield replace(scenario, publishers=_put(scenario.publishers, number, _put(steps, place, other_step)))
+            for other_step in _defaults(
+                step, Publish(call=step.call, event=step.event), "after", "expires", "payload", "type"
+            ):
+                yield replace(
+                    scenario, publishers=_put(scenario.publishers, number, _put(steps, place, other_step))
+                )
 
 
 def _simpler_whole(scenario: Scenario) -> Iterator[Scenario]:
@@ -69,7 +95,9 @@ def _simpler_whole(scenario: Scenario) -> Iterator[Scenario]:
     if len(scenario.publishers) > 1:
         yield replace(scenario, publishers=(tuple(sorted(scenario.publishes, key=lambda step: step.call)),))
     if any(step.pipelined for step in scenario.publishes):
-        steps = tuple(tuple(replace(step, pipelined=False) for step in steps) for steps in scenario.publishers)
+        steps = tuple(
+            tuple(replace(step, pipelined=False) for step in steps) for steps in scenario.publishers
+        )
         yield replace(scenario, publishers=steps)
     for number, topic in enumerate(scenario.topics):
         for other in _defaults(topic, Topic(), "partitions", "window"):

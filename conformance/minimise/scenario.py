@@ -15,7 +15,9 @@ Try = Callable[[Sequence[Scenario]], Awaitable[int | None]]
 WIDTH = 24  # candidates of one round
 
 
-async def minimise(scenario: Scenario, involved: Iterable[int], attempt: Try, in_time: Callable[[], bool]) -> Scenario:
+async def minimise(
+    scenario: Scenario, involved: Iterable[int], attempt: Try, in_time: Callable[[], bool]
+) -> Scenario:
     """The smallest scenario found that `attempt` still sees fail, before the time is over.
 
     involved: calls that the minimal history names; the scenario cut down to them is tried first.
@@ -27,7 +29,11 @@ async def minimise(scenario: Scenario, involved: Iterable[int], attempt: Try, in
 
 
 async def _cut(scenario: Scenario, calls: set[int], attempt: Try) -> Scenario:
-    kept = [u for u in units(scenario) if u.kind in {"group", "consumer"} or (u.b if u.kind == "behaviour" else u.a) in calls]
+    kept = [
+        u
+        for u in units(scenario)
+        if u.kind in {"group", "consumer"} or (u.b if u.kind == "behaviour" else u.a) in calls
+    ]
     candidate = restrict(scenario, kept)
     return candidate if await attempt([candidate]) == 0 else scenario
 

@@ -45,7 +45,12 @@ class TakesAbsentForNull(Engine):
         if event.data is not ABSENT or not rarely(event.id):
             return event
         return Event(
-            source=event.source, type=event.type, id=event.id, time=event.time, data=None, extensions=event.extensions
+            source=event.source,
+            type=event.type,
+            id=event.id,
+            time=event.time,
+            data=None,
+            extensions=event.extensions,
         )
 
 
@@ -54,7 +59,9 @@ class ChangesKeys(Engine):
 
     def render(self, group: Group, slot: Slot) -> Event:
         event = super().render(group, slot)
-        return event.with_extensions(partitionkey=f"{event.key}0") if event.key and rarely(event.id) else event
+        return (
+            event.with_extensions(partitionkey=f"{event.key}0") if event.key and rarely(event.id) else event
+        )
 
 
 class IgnoresFilters(Engine):

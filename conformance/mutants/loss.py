@@ -80,7 +80,9 @@ class StopsHandingOut(Engine):
     """hands out nothing more to a group after a certain event of it"""
 
     def has_room(self, session: Session) -> bool:
-        stuck = any(rarely(copy.event.id, "stops") for copy in session.group.topic.log[: session.group.cursor])
+        stuck = any(
+            rarely(copy.event.id, "stops") for copy in session.group.topic.log[: session.group.cursor]
+        )
         return not stuck and super().has_room(session)
 
 

@@ -8,6 +8,7 @@ from eventproof.adapters.memory import Engine
 from eventproof.adapters.memory.state import Group, Session, Slot, Topic
 from eventproof.adapters.port import Receipt
 from eventproof.conformance.mutants.mutant import Mutant, rarely
+from eventproof.schemas.deadletter import Reason
 from eventproof.schemas.event import Event
 
 
@@ -52,7 +53,7 @@ class BuriesTooEarly(Engine):
 class LosesDeadLetters(Engine):
     """gives an event up without a dead letter"""
 
-    def bury(self, group: Group, slot: Slot, reason: str, error: str) -> None:
+    def bury(self, group: Group, slot: Slot, reason: Reason, error: str) -> None:
         if not rarely(slot.copy.event.id):
             super().bury(group, slot, reason, error)
 
@@ -72,7 +73,7 @@ class RetriesTheDead(Engine):
 class BuriesTwice(Engine):
     """stores two dead letters for one group"""
 
-    def bury(self, group: Group, slot: Slot, reason: str, error: str) -> None:
+    def bury(self, group: Group, slot: Slot, reason: Reason, error: str) -> None:
         super().bury(group, slot, reason, error)
         if rarely(slot.copy.event.id):
             super().bury(group, slot, reason, error)
@@ -81,7 +82,7 @@ class BuriesTwice(Engine):
 class ForgetsReasons(Engine):
     """does not say in the dead letter why the consumer rejected the event"""
 
-    def dead_letter(self, group: Group, slot: Slot, reason: str, error: str) -> Event:
+    def dead_letter(self, group: Group, slot: Slot, reason: Reason, error: str) -> Event:
         return super().dead_letter(group, slot, reason, "" if rarely(slot.copy.event.id) else error)
 
 

@@ -25,7 +25,10 @@ class _Teller:
     """Remembers what a later record refers to."""
 
     def __init__(self, history: History) -> None:
-        of_kind = {kind: [r for r in history.records if r.kind == kind] for kind in ("publish.invoke", "deliver", "subscribe.invoke")}
+        of_kind = {
+            kind: [r for r in history.records if r.kind == kind]
+            for kind in ("publish.invoke", "deliver", "subscribe.invoke")
+        }
         self._calls = {r.call: r for r in of_kind["publish.invoke"]}
         self._deliveries = {r.delivery: r for r in of_kind["deliver"]}
         self._sessions = {r.session: r for r in of_kind["subscribe.invoke"]}
@@ -56,12 +59,15 @@ class _Teller:
             where = f" at position {record.position}" if record.position else ""
             again = " as a duplicate" if record.duplicate else ""
             return f"{who}: publish of call {record.call} confirmed{again}{where}"
-        return f"{who}: publish of call {record.call} {OUTCOMES.get(outcome, outcome)} {record.reason or record.error}".rstrip()
+        why = record.reason or record.error
+        return f"{who}: publish of call {record.call} {OUTCOMES.get(outcome, outcome)} {why}".rstrip()
 
     def _settle(self, record: Record, verb: str, outcome: str) -> str:
         delivery = self._deliveries.get(record.delivery)
         who = delivery.process if delivery else "somebody"
-        what = f"{_name(delivery)} (delivery {record.delivery})" if delivery else f"delivery {record.delivery}"
+        what = (
+            f"{_name(delivery)} (delivery {record.delivery})" if delivery else f"delivery {record.delivery}"
+        )
         if outcome == "invoke":
             delay = f" with a delay of {record.delay:g} s" if verb == "nack" and record.delay >= 0 else ""
             return f"{who} calls {verb} on {what}{delay}"
@@ -90,8 +96,8 @@ class _Teller:
                 f" delivery {record.delivery}{where})"
             )
         elif record.kind == "lease.lost":
-            delivery = self._deliveries.get(record.delivery)
-            yield f"{delivery.process if delivery else 'somebody'}: the lease of delivery {record.delivery} is lost"
+            held = self._deliveries.get(record.delivery)
+            yield f"{held.process if held else 'somebody'}: the lease of delivery {record.delivery} is lost"
         elif record.kind == "dead":
             yield (
                 f"the dead letter of {_name(record)} (call {record.call}) for group {record.group} is read:"

@@ -24,7 +24,13 @@ COLOURS = {
 
 def render(report: Report, folder: Path) -> RenderableType:
     """What the run found, worst last, so that it stands where the reader looks."""
-    return Group(_verdicts(report), *_counterexamples(report, folder), Text(), _summary(report), Text(f"report: {folder}"))
+    return Group(
+        _verdicts(report),
+        *_counterexamples(report, folder),
+        Text(),
+        _summary(report),
+        Text(f"report: {folder}"),
+    )
 
 
 def _verdicts(report: Report) -> Table:
@@ -33,7 +39,9 @@ def _verdicts(report: Report) -> Table:
         table.add_column(name, no_wrap=name in {"requirement", "verdict"})
     for profile in report.profiles:
         for verdict in (verdict for verdict in report.verdicts if verdict.profile == profile):
-            table.add_row(verdict.requirement, verdict.title, profile, _coloured(verdict.state), _evidence(verdict))
+            table.add_row(
+                verdict.requirement, verdict.title, profile, _coloured(verdict.state), _evidence(verdict)
+            )
     return table
 
 
@@ -55,7 +63,9 @@ def _counterexamples(report: Report, folder: Path) -> Iterator[RenderableType]:
 
 def violations(verdict: Verdict, found: Sequence[Violation], history: History) -> RenderableType:
     """One broken requirement of one history: what is wrong, and the story with the first violation marked."""
-    lines = [Text(f"{verdict.requirement} {verdict.title}: {verdict.state} ({verdict.evidence})", style="bold red")]
+    lines = [
+        Text(f"{verdict.requirement} {verdict.title}: {verdict.state} ({verdict.evidence})", style="bold red")
+    ]
     lines += [Text(violation.message) for violation in found]
     lines += _story(story(history, found[0].records if found else ()))
     return Group(*lines)
@@ -79,8 +89,9 @@ def _summary(report: Report) -> Table:
     counts = report.counts
     table.add_row(
         "evidence",
-        f"{counts.scenarios} scenarios, {counts.operations} operations, {counts.deliveries} deliveries,"
-        f" {counts.redeliveries} redeliveries, {counts.dead_letters} dead letters, {counts.duplicates} duplicates,"
+        f"{counts.scenarios} scenarios, {counts.operations} operations,"
+        f" {counts.deliveries} deliveries, {counts.redeliveries} redeliveries,"
+        f" {counts.dead_letters} dead letters, {counts.duplicates} duplicates,"
         f" {counts.drains - counts.unproven} of {counts.drains} drains proven, in {report.seconds:g} s",
     )
     return table

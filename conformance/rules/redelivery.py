@@ -87,6 +87,9 @@ def _standing(index: Index, settlements: list[Settlement], again: Delivery) -> S
 
 
 def _lost_with_consumer(index: Index, settlement: Settlement, again: Delivery) -> bool:
+    """Whether the consumer that settled it was lost since, and its confirmed acks may be with it."""
+    if index.claims.ack == "sent":
+        return False
     session = settlement.delivery.session
     lost = not session.orderly and settlement.i < session.ended < again.i
     return lost and not index.faults.covers_loss("acks")

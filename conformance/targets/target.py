@@ -59,5 +59,3 @@ class Target(Protocol):
     def versions(self) -> Mapping[str, str]:
         """Versions of the broker and of its client library."""
         ...
-
-

@@ -104,7 +104,9 @@ def test_c5_needs_both_to_be_confirmed() -> None:
 def test_c5_where_the_broker_does_not_tell_the_copy_must_be_seen() -> None:
     told = repeat(1, duplicate=None)
     assert found(told) == set()
-    told.handle(told.join(), 2)
+    session = told.join()
+    told.handle(session, 1)
+    told.handle(session, 2)
     assert found(told) == {"C5"}
 
 

@@ -1,0 +1,206 @@
+"""E4-E7."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.conformance.histories import Story, claims, policy
+from tests.conformance.rules.found import found
+
+
+def failed(times: int, *, limit: int = 2, **changes: Any) -> tuple[Story, int, int]:
+    """One event nacked so often."""
+    told = Story(claims(**changes), g=policy(max_attempts=limit))
+    session, call = told.join(), told.publish()
+    for attempt in range(1, times + 1):
+        told.nack(told.deliver(session, call, attempt=attempt))
+    return told, session, call
+
+
+def rejected(outcome: str = "ok", **changes: Any) -> tuple[Story, int, int]:
+    told = Story(claims(**changes))
+    session, call = told.join(), told.publish()
+    told.reject(told.deliver(session, call, attempt=1), outcome, reason="bad")
+    return told, session, call
+
+
+def test_e4_only_after_max_attempts() -> None:
+    for times, codes in ((2, set()), (1, {"E4"})):
+        told, _, call = failed(times)
+        told.dead(call, attempt=times)
+        assert found(told) == codes
+
+
+def test_e4_a_hand_out_that_is_still_held_has_not_failed() -> None:
+    for wait, codes in ((0.0, {"E4"}), (11.0, set())):
+        told, session, call = failed(1)
+        told.deliver(session, call, attempt=2)
+        told.wait(wait)
+        told.dead(call, attempt=2)
+        assert found(told) == codes
+
+
+def test_e4_a_loss_may_have_cost_an_attempt() -> None:
+    told, _, call = failed(1)
+    told.close(told.join())
+    told.dead(call, attempt=2)
+    assert found(told) == set()
+
+
+def test_e4_without_a_limit_there_is_no_such_dead_letter() -> None:
+    told = Story(g=policy(max_attempts=None))
+    session, call = told.join(), told.publish()
+    told.nack(told.deliver(session, call, attempt=1))
+    told.dead(call, attempt=1)
+    assert found(told) == {"E4"}
+
+
+def test_e5_a_reject_that_returned_leaves_a_dead_letter() -> None:
+    for dead, codes in ((True, set()), (False, {"E5"})):
+        told, _, call = rejected()
+        told.drain()
+        if dead:
+            told.dead(call, reason="rejected", error="bad", attempt=1)
+        told.drain_dead()
+        assert found(told) == codes
+
+
+@pytest.mark.parametrize("outcome", ["indeterminate", "rejected"])
+def test_e5_a_reject_that_did_not_return_need_not(outcome: str) -> None:
+    told, _, _ = rejected(outcome)
+    told.drain_dead()
+    assert found(told) == set()
+
+
+def test_e5_needs_the_dead_letter_topic_to_be_drained() -> None:
+    told, _, _ = rejected()
+    told.drain()
+    assert found(told) == set()
+
+
+def test_e5_exhausted_attempts_leave_one_too() -> None:
+    for times, codes in ((1, {"B3"}), (2, {"B3", "E5"})):
+        told, _, _ = failed(times)
+        told.drain()
+        told.drain_dead()
+        assert found(told) == codes
+
+
+def test_e5_nothing_is_due_while_the_last_attempt_may_be_acked() -> None:
+    told, session, call = failed(1)
+    told.ack(told.deliver(session, call, attempt=2), "indeterminate")
+    told.drain()
+    told.drain_dead()
+    assert found(told) == set()
+
+
+def both(*, torn: bool, grade: str) -> Story:
+    """Rejected, found dead, and acked all the same."""
+    told, session, call = rejected("indeterminate" if torn else "ok", dead_letter=grade, duplicates="any")
+    told.handle(session, call, attempt=2)
+    told.dead(call, reason="rejected", error="bad", attempt=1)
+    return told
+
+
+@pytest.mark.parametrize(
+    ("torn", "grade", "codes"),
+    [
+        (False, "one-without-faults", {"E6"}),
+        (True, "one-without-faults", set()),
+        (True, "one-across-crash", {"E6"}),
+        (False, "at-least-one", {"E6"}),
+        (True, "at-least-one", set()),
+    ],
+)
+def test_e6_dead_and_acked(torn: bool, grade: str, codes: set[str]) -> None:
+    assert found(both(torn=torn, grade=grade)) == codes
+
+
+@pytest.mark.parametrize("fault", ["consumer.killed", "link.cut", "session.lost"])
+def test_e6_a_crash_in_the_settlement_excuses_once(fault: str) -> None:
+    told = Story(claims())
+    session, call = told.join(), told.publish()
+    told.deliver(session, call, attempt=1)
+    told.record(fault, **({"session": session} if fault == "session.lost" else {"process": "c1"}))
+    told.dead(call, reason="expired", attempt=1)
+    other = told.join()
+    told.nack(told.deliver(other, call, attempt=2))
+    assert found(told) == set()
+    told.nack(told.deliver(other, call, attempt=3))
+    assert found(told) == {"E6"}
+
+
+def test_e6_an_orderly_leave_is_no_crash() -> None:
+    told, session, call = failed(2)
+    told.dead(call, attempt=2)
+    told.close(session)
+    told.handle(told.join(), call, attempt=3)
+    assert found(told) == {"E6", "E2"}
+
+
+def test_e7_two_copies_for_one_group() -> None:
+    for second, codes in (("dead 1", set()), ("other", {"E7"})):
+        told, _, call = rejected()
+        for position in ("dead 1", second):
+            told.dead(call, reason="rejected", error="bad", attempt=1, position=position)
+        assert found(told) == codes
+
+
+@pytest.mark.parametrize(
+    ("grade", "codes"), [("one-without-faults", set()), ("one-across-crash", {"E7"}), ("at-least-one", set())]
+)
+def test_e7_two_copies_after_a_torn_settlement(grade: str, codes: set[str]) -> None:
+    told, _, call = rejected("indeterminate", dead_letter=grade)
+    for position in ("1", "2"):
+        told.dead(call, reason="rejected", error="bad", attempt=1, position=position)
+    assert found(told) == codes
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"event": "s 9"},
+        {"digest": "other"},
+        {"call": 0},
+        {"reason": "whatever"},
+        {"error": "another"},
+        {"attempt": 3},
+        {"group": "nobody"},
+    ],
+    ids=str,
+)
+def test_e7_whatever_is_not_kept(spoilt: dict[str, Any]) -> None:
+    told, _, call = rejected()
+    told.dead(**{"call": call, "reason": "rejected", "error": "bad", "attempt": 1, **spoilt})
+    assert found(told) == {"E7"}
+
+
+def test_e7_rejected_by_nobody() -> None:
+    told, _, call = failed(2)
+    told.dead(call, reason="rejected", attempt=2)
+    assert found(told) == {"E7"}
+
+
+def test_e7_a_long_reason_is_cut_at_1024_bytes() -> None:
+    told = Story()
+    session, call = told.join(), told.publish()
+    told.reject(told.deliver(session, call, attempt=1), reason="ä" * 1000)
+    told.dead(call, reason="rejected", error="ä" * 512, attempt=1)
+    assert found(told) == set()
+
+
+def test_e7_what_could_not_be_decoded_has_no_identity_to_keep() -> None:
+    told = Story()
+    told.record("publish.raw", topic="t")
+    told.join()
+    told.dead(0, reason="undecodable")
+    assert found(told) == set()
+
+
+@pytest.mark.parametrize(("count", "codes"), [(1, {"E7"}), (2, set()), (3, {"E7"})])
+def test_e7_attempts(count: int, codes: set[str]) -> None:
+    told, _, call = failed(2)
+    told.dead(call, attempt=count)
+    assert found(told) == codes

@@ -1,0 +1,342 @@
+"""E8, F1, F2, L1, L2, H1, P1-P3."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.conformance.histories import SECOND, Story, claims, policy
+from tests.conformance.rules.found import findings, found
+
+
+def poison(*, other: str = "l", isolation: str = "key", waits: float = 1.0, partition: int = 0) -> Story:
+    """An event of key k fails three times while one of another key is ready and never handed out."""
+    told = Story(claims(isolation=isolation, loss="may"))
+    session = told.join()
+    bad = told.publish("k")
+    told.nack(told.deliver(session, bad))
+    good = told.invoke(other)
+    told.outcome(good, partition=partition)
+    for _ in range(2):
+        told.next(session)
+        told.wait(waits)
+        told.nack(told.hand(session, bad))
+    return told
+
+
+def test_e8_another_key_waits_for_two_more_attempts() -> None:
+    assert found(poison()) == {"E8"}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"other": "k"},
+        {"waits": 0.0},
+        {"isolation": "partition"},
+        {"isolation": "topic"},
+    ],
+    ids=str,
+)
+def test_e8_not_in_the_same_lane_and_not_where_no_next_waited(fields: dict[str, Any]) -> None:
+    assert found(poison(**fields)) == set()
+
+
+def test_e8_another_partition() -> None:
+    assert found(poison(isolation="partition", partition=1)) == {"E8"}
+
+
+def test_e8_handed_out_in_between() -> None:
+    told = Story()
+    session = told.join()
+    bad, good = told.publish("k"), told.publish("l")
+    told.nack(told.deliver(session, bad))
+    told.handle(session, good)
+    for _ in range(2):
+        told.next(session)
+        told.wait(1)
+        told.nack(told.hand(session, bad))
+    assert found(told) == set()
+    assert findings(told)["E8"].exercised == 1
+
+
+def test_e8_its_own_lane_was_busy() -> None:
+    told = Story(claims(loss="may"))
+    session = told.join()
+    bad, before = told.publish("k"), told.publish("l")
+    told.nack(told.deliver(session, bad))
+    busy = told.deliver(session, before)
+    last = told.publish("l")
+    for _ in range(2):
+        told.next(session)
+        told.wait(1)
+        told.nack(told.hand(session, bad))
+    told.ack(busy)
+    told.handle(session, last)
+    assert found(told) == set()
+
+
+def full(limit: int = 2) -> tuple[Story, int, list[int]]:
+    """A session that holds as much as it may."""
+    told = Story(g=policy(max_in_flight=limit))
+    session = told.join()
+    return told, session, [told.deliver(session, told.publish()) for _ in range(limit)]
+
+
+def test_f1_one_more_than_max_in_flight() -> None:
+    told, session, _ = full()
+    assert found(told) == set()
+    told.deliver(session, told.publish())
+    assert found(told) == {"F1"}
+
+
+@pytest.mark.parametrize("verb", ["ack", "nack", "reject"])
+def test_f1_a_settle_that_was_invoked_frees_its_place(verb: str) -> None:
+    told, session, deliveries = full()
+    told.record(f"{verb}.invoke", delivery=deliveries[0])
+    told.deliver(session, told.publish())
+    told.record(f"{verb}.ok", delivery=deliveries[0])
+    assert found(told) == set()
+
+
+@pytest.mark.parametrize("verb", ["ack", "nack", "reject"])
+def test_f1_a_refusal_gives_it_back(verb: str) -> None:
+    told, session, deliveries = full()
+    told.settle(verb, deliveries[0], "rejected")
+    told.deliver(session, told.publish())
+    assert found(told) == {"F1"}
+
+
+@pytest.mark.parametrize("verb", ["ack", "nack", "reject"])
+def test_f1_but_not_before_it_is_known(verb: str) -> None:
+    told, session, deliveries = full()
+    told.record(f"{verb}.invoke", delivery=deliveries[0])
+    told.deliver(session, told.publish())
+    told.record(f"{verb}.rejected", delivery=deliveries[0])
+    assert found(told) == set()
+
+
+@pytest.mark.parametrize(("wait", "codes", "void"), [(9.8, {"F1"}, 0), (9.95, set(), 1), (10.1, set(), 0)])
+def test_f1_a_lease_that_ended_is_not_held(wait: float, codes: set[str], void: int) -> None:
+    told, session, _ = full()
+    told.wait(wait)
+    told.deliver(session, told.publish())
+    assert found(told) == codes
+    assert findings(told)["F1"].void == void
+
+
+def test_f1_each_session_has_its_own_bound() -> None:
+    told, _, _ = full()
+    told.deliver(told.join(), told.publish())
+    assert found(told) == set()
+
+
+@pytest.mark.parametrize(("late", "codes", "void"), [(-0.1, set(), 0), (0.05, set(), 1), (0.2, {"F2"}, 0)])
+def test_f2_after_its_expiry(late: float, codes: set[str], void: int) -> None:
+    told = Story()
+    session, call = told.join(), told.publish(expires=5 * SECOND)
+    told.time = int((5 + late) * SECOND)
+    told.handle(session, call)
+    assert found(told) == codes
+    assert findings(told)["F2"].void == void
+
+
+def probe(told: Story, outcome: str = "ok", **fields: Any) -> int:
+    call = told.invoke(**fields)
+    told.record("probe", call=call)
+    told.outcome(call, outcome)
+    return call
+
+
+@pytest.mark.parametrize(("wait", "codes"), [(29.0, set()), (31.0, {"L1"})])
+def test_l1_a_probe_is_not_handed_out_in_time(wait: float, codes: set[str]) -> None:
+    for delivered in (True, False):
+        told = Story()
+        session = told.join()
+        told.next(session)
+        call = probe(told)
+        told.wait(wait)
+        if delivered:
+            told.ack(told.hand(session, call))
+        else:
+            told.record("end")
+        assert found(told) == codes
+        assert findings(told)["L1"].exercised == 1
+
+
+def test_l1_time_counts_only_while_somebody_waits() -> None:
+    told = Story()
+    call = probe(told)
+    told.wait(31)
+    told.handle(told.join(), call)
+    assert found(told) == set()
+
+
+def test_l1_time_starts_anew_with_a_heal_and_with_other_first_hand_outs() -> None:
+    for heal in (True, False):
+        told = Story()
+        session = told.join()
+        told.next(session)
+        other, call = told.publish(), probe(told)
+        told.wait(20)
+        if heal:
+            told.record("broker.ready")
+        told.ack(told.hand(session, other))
+        told.next(session)
+        told.wait(20)
+        told.ack(told.hand(session, call))
+        assert found(told) == set()
+
+
+def test_l1_a_probe_of_another_filter_is_not_awaited() -> None:
+    told = Story(g=policy(types=("x.*",)))
+    told.next(told.join())
+    probe(told)
+    told.wait(31)
+    told.record("end")
+    assert found(told) == set()
+
+
+@pytest.mark.parametrize(
+    ("wait", "outcome", "codes"),
+    [(31.0, "indeterminate", {"L2"}), (29.0, "indeterminate", set()), (31.0, "ok", set())],
+)
+def test_l2_no_probe_can_be_published_in_time(wait: float, outcome: str, codes: set[str]) -> None:
+    told = Story()
+    probe(told, "indeterminate")
+    told.wait(1)
+    probe(told, outcome)
+    told.wait(wait)
+    told.record("end")
+    assert found(told) == codes
+
+
+def test_p1_an_error_that_is_not_of_the_port() -> None:
+    told = Story()
+    told.record("adapter.error", process="c1", error="Traceback\n  here\nKeyError: 'x'\n")
+    assert found(told) == {"P1"}
+    assert findings(told)["P1"].violations[0].message.endswith("KeyError: 'x'")
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "outcome", "codes"),
+    [
+        ("ack", "ack", "ok", set()),
+        ("ack", "ack", "rejected", {"P2"}),
+        ("ack", "ack", "indeterminate", {"P2"}),
+        ("ack", "ack", "open", set()),
+        ("ack", "nack", "rejected", set()),
+        ("ack", "nack", "ok", {"P2"}),
+        ("nack", "ack", "ok", {"P2"}),
+        ("nack", "reject", "indeterminate", {"P2"}),
+        ("reject", "reject", "ok", set()),
+    ],
+)
+def test_p2_a_delivery_settles_once(first: str, then: str, outcome: str, codes: set[str]) -> None:
+    told = Story()
+    delivery = told.deliver(told.join(), told.publish())
+    told.settle(first, delivery)
+    told.settle(then, delivery, outcome)
+    assert found(told) == codes
+
+
+def test_p2_a_settle_that_was_refused_or_unknown_settles_nothing() -> None:
+    for outcome in ("rejected", "indeterminate"):
+        told = Story()
+        delivery = told.deliver(told.join(), told.publish())
+        told.ack(delivery, outcome)
+        told.ack(delivery)
+        assert found(told) == set()
+
+
+def test_p3_an_iterator_that_ends_by_itself() -> None:
+    told = Story()
+    session = told.join()
+    told.next(session)
+    told.record("session.ended", session=session)
+    told.close(session)
+    assert found(told) == {"P3"}
+
+
+def unknown_call(told: Story) -> None:
+    told.record("publish.ok", call=1)
+
+
+def completed_twice(told: Story) -> None:
+    told.outcome(told.publish())
+
+
+def call_again(told: Story) -> None:
+    told.publish()
+    told.record("publish.invoke", call=1, topic="t", event="s 1")
+
+
+def not_asked(told: Story) -> None:
+    told.hand(told.join(), told.publish())
+
+
+def not_entered(told: Story) -> None:
+    told.next(told.join(outcome="rejected"))
+
+
+def unknown_session(told: Story) -> None:
+    told.close(3)
+
+
+def unknown_delivery(told: Story) -> None:
+    told.record("ack.invoke", delivery=3)
+
+
+def delivery_again(told: Story) -> None:
+    session, call = told.join(), told.publish()
+    told.deliver(session, call)
+    told.deliver(session, call, delivery=1)
+
+
+def no_open_act(told: Story) -> None:
+    delivery = told.deliver(told.join(), told.publish())
+    told.record("ack.invoke", delivery=delivery)
+    told.record("nack.ok", delivery=delivery)
+
+
+def unknown_kind(told: Story) -> None:
+    told.record("deliverd")
+
+
+def backwards_in_time(told: Story) -> None:
+    told.record("end")
+    told.time -= SECOND
+    told.record("end")
+
+
+def left_twice(told: Story) -> None:
+    told.record("lease.lost", delivery=9)
+
+
+MALFORMED = [
+    unknown_call, completed_twice, call_again, not_asked, not_entered, unknown_session, unknown_delivery,
+    delivery_again, no_open_act, unknown_kind, backwards_in_time, left_twice,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("tell", MALFORMED, ids=lambda tell: tell.__name__)
+def test_h1_a_malformed_history_is_judged_no_further(tell: Callable[[Story], None]) -> None:
+    told = Story()
+    told.time = 10 * SECOND
+    tell(told)
+    assert found(told) == {"H1"}
+    assert set(findings(told)) == {"H1"}
+    assert f"at {len(told.records)} " in findings(told)["H1"].violations[0].message
+
+
+def test_h1_a_cut_history_with_gaps_in_its_numbers_is_whole() -> None:
+    told = Story()
+    told.handle(told.join(), told.publish())
+    told.records = [r for r in told.records if not r.kind.startswith("ack")]
+    assert found(told) == set()
+
+
+def test_h1_an_empty_history_is_whole() -> None:
+    assert found(Story()) == set()
