@@ -44,7 +44,7 @@ def _data(payload: Payload, limit: int | None) -> Any:
     if payload.kind == "absent":
         return ABSENT
     if payload.kind == "bytes":
-        return payload.bytes
+        return payload.raw
     if payload.kind == "json":
         return payload.json
     return "x" * (limit or 0)
@@ -57,9 +57,9 @@ def call_of(event: Event) -> int:
 
 
 def digest_of(event: Event) -> str:
-    """A digest of the data and the typed attributes, without those of a dead letter."""
+    """A digest of the data and the typed attributes, without those of a dead letter and the call's number."""
     attributes = event.get_attributes()
-    for name in DEAD_LETTER:
+    for name in (*DEAD_LETTER, CALL):
         attributes.pop(name, None)
     attributes["time"] = event.timestamp
     kind = "absent" if event.data is ABSENT else type(event.data).__name__

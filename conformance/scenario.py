@@ -32,7 +32,7 @@ class Payload(_Part, frozen=True, kw_only=True):
 
     kind: Literal["absent", "json", "bytes", "oversize"] = "absent"
     json: Any = None
-    bytes: bytes = b""
+    raw: bytes = b""
 
 
 class Publish(_Part, frozen=True, kw_only=True):

@@ -46,8 +46,8 @@ PAYLOADS = (
     Payload(kind="json", json=[[[[[[[[]]]]]]]]),
     Payload(kind="json", json="x" * 4096),
     Payload(kind="bytes"),
-    Payload(kind="bytes", bytes=bytes(range(256))),
-    Payload(kind="bytes", bytes=b'{"looks":"like JSON"}'),
+    Payload(kind="bytes", raw=bytes(range(256))),
+    Payload(kind="bytes", raw=b'{"looks":"like JSON"}'),
 )
 OVERSIZE = Payload(kind="oversize")
 

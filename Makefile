@@ -1,0 +1,59 @@
+# Two commands for a newcomer: `make conformance BROKER=nats` and `make test`.
+
+BROKER ?= nats
+TIER ?= core
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+.PHONY: conformance test check selftest memory format clean help
+
+help:
+	@echo "make conformance BROKER=nats|memory [TIER=smoke|core] [ARGS=...]   a verdict per guarantee"
+	@echo "make test        the tests of this project, with coverage"
+	@echo "make check       lint, types, the spec and the generated files"
+	@echo "make selftest    show that every rule catches a broken broker"
+	@echo "make memory      10^5 generated histories of the correct memory broker: no failure"
+	@echo "make format      format the code"
+
+conformance: $(VENV)/installed
+	$(BIN)/eventproof run $(BROKER) --tier $(TIER) $(ARGS)
+
+test: $(VENV)/developing
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(ARGS)
+
+check: $(VENV)/developing
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy src
+	$(BIN)/mypy --python-version 3.10 src
+	$(BIN)/python -m eventproof.spec --check
+	$(BIN)/python -m eventproof.conformance.formats --check
+
+selftest: $(VENV)/installed
+	$(BIN)/eventproof selftest $(ARGS)
+
+# A correct broker is never accused: as many histories as it takes to mean that.
+COUNT ?= 100000
+memory: $(VENV)/installed
+	$(BIN)/eventproof run memory --scenarios $(COUNT) --keep failed $(ARGS)
+
+format: $(VENV)/developing
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) build dist reports .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+$(VENV)/installed: $(BIN)/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[nats,servers]'
+	@touch $@
+
+$(VENV)/developing: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --group dev
+	@touch $@
