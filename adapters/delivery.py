@@ -34,19 +34,15 @@ class Lost:
     __slots__ = ("_event",)
 
     def __init__(self) -> None:
-        self._event: asyncio.Event | None = None
+        self._event = asyncio.Event()
 
     def set(self) -> None:
-        if self._event is None:
-            self._event = asyncio.Event()
         self._event.set()
 
     def __bool__(self) -> bool:
-        return self._event is not None and self._event.is_set()
+        return self._event.is_set()
 
     def __await__(self) -> Generator[Any, None, None]:
-        if self._event is None:
-            self._event = asyncio.Event()
         yield from self._event.wait().__await__()
 
 
@@ -54,22 +50,13 @@ class LeasedDelivery:
     """`eventproof.adapters.port.Delivery` over a broker's `Settlement`.
 
     The lease starts now and lasts `ack_timeout` seconds of `loop.time()`; the broker's own lease must
-    outlast it. `lose()` ends it early, when the broker took the event back.
+    outlast it. `lose()` ends it early, when the broker took the event back. Who never looks at `lost` pays
+    for no timer.
     """
 
     __slots__ = (
-        "_ack_timeout",
-        "_deadline",
-        "_loop",
-        "_settled",
-        "_settlement",
-        "_timer",
-        "_verb",
-        "attempt",
-        "event",
-        "lost",
-        "partition",
-        "position",
+        "_ack_timeout", "_deadline", "_loop", "_lost", "_settled", "_settlement", "_taken", "_timer", "_verb",
+        "attempt", "event", "partition", "position",
     )  # fmt: skip
 
     def __init__(
@@ -86,14 +73,26 @@ class LeasedDelivery:
         self.attempt = attempt
         self.position = position
         self.partition = partition
-        self.lost: Lost = Lost()
         self._settlement = settlement
         self._verb: Verb | None = None
         self._settled = False
+        self._taken = False
+        self._lost: Lost | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         self._ack_timeout = ack_timeout
         self._deadline = self._loop.time() + ack_timeout
-        self._timer = self._loop.call_at(self._deadline, self._expire)
+
+    @property
+    def lost(self) -> Lost:
+        """Done when the lease is lost."""
+        if self._lost is None:
+            self._lost = Lost()
+            if self._taken:
+                self._lost.set()
+            elif not self._settled:
+                self._timer = self._loop.call_at(self._deadline, self._expire)
+        return self._lost
 
     async def ack(self) -> None:
         await self._settle("ack", self._settlement.ack)
@@ -114,9 +113,12 @@ class LeasedDelivery:
 
     def lose(self) -> None:
         """The broker took the event back: from now on every verb raises `LeaseExpired`."""
-        self._timer.cancel()
-        if not self._settled:
-            self.lost.set()
+        if self._settled:
+            return
+        self._taken = True
+        self._stop_timer()
+        if self._lost is not None:
+            self._lost.set()
 
     async def _settle(self, verb: Verb, act: Callable[[], Awaitable[None]]) -> None:
         """Carry the verb out, unless it was. While the outcome is not known, only the same verb may be tried
@@ -133,10 +135,10 @@ class LeasedDelivery:
             self._verb = None
             raise
         self._settled = True
-        self._timer.cancel()
+        self._stop_timer()
 
     def _check_held(self) -> None:
-        if self.lost or (self._loop.time() >= self._deadline and not self._settled):
+        if self._taken or (self._loop.time() >= self._deadline and not self._settled):
             self.lose()
             raise LeaseExpired(f"attempt {self.attempt} held longer than {self._ack_timeout:g} s")
 
@@ -145,6 +147,11 @@ class LeasedDelivery:
             self._timer = self._loop.call_at(self._deadline, self._expire)
         else:
             self.lose()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     async def __aenter__(self) -> Event:
         return self.event

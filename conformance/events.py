@@ -13,6 +13,9 @@ from eventproof.schemas.event import ABSENT, Event
 
 CALL = "eventproofcall"
 DEAD_LETTER = ("dlreason", "dlattempts", "dltime", "dltopic", "dlgroup", "dlerror")
+ADDED = frozenset({*DEAD_LETTER, CALL})
+
+_encode = msgspec.json.Encoder(order="sorted").encode
 
 
 def event_of(
@@ -58,12 +61,16 @@ def call_of(event: Event) -> int:
 
 def digest_of(event: Event) -> str:
     """A digest of the data and the typed attributes, without those of a dead letter and the call's number."""
-    attributes = event.get_attributes()
-    for name in (*DEAD_LETTER, CALL):
-        attributes.pop(name, None)
-    attributes["time"] = event.timestamp
-    kind = "absent" if event.data is ABSENT else type(event.data).__name__
-    document = msgspec.json.encode(
-        [attributes, kind, None if event.data is ABSENT else event.data], order="sorted"
+    core = (
+        event.source,
+        event.id,
+        event.type,
+        event.timestamp,
+        event.datacontenttype,
+        event.dataschema,
+        event.subject,
     )
+    extensions = {name: value for name, value in event.extensions.items() if name not in ADDED}
+    kind = "absent" if event.data is ABSENT else type(event.data).__name__
+    document = _encode((core, extensions, kind, None if event.data is ABSENT else event.data))
     return blake2b(document, digest_size=8).hexdigest()

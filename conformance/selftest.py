@@ -8,7 +8,6 @@ from itertools import count
 
 import msgspec
 
-from eventproof.adapters import memory
 from eventproof.conformance import strategies
 from eventproof.conformance.case import Case, Watcher
 from eventproof.conformance.execution.stage import Stage, run_on, stage
@@ -18,7 +17,7 @@ from eventproof.conformance.plugin import Plugin
 from eventproof.conformance.rules.judge import judge
 from eventproof.conformance.scenario import Scenario
 from eventproof.conformance.targets.facilities import facilities
-from eventproof.conformance.targets.memory import MemoryTarget
+from eventproof.conformance.targets.memory import MemoryTarget, connect
 from eventproof.conformance.verdict import Total, totals, verdicts
 from eventproof.spec import requirements
 
@@ -74,7 +73,7 @@ def selftest(scenarios: int, seed: int, watcher: Watcher) -> Selftest:
 
 def plugin(mutant: Mutant) -> Plugin:
     """A mutant as a broker to test."""
-    return Plugin(mutant.name, partial(memory.connect, engine=mutant.engine), facilities(MemoryTarget()))
+    return Plugin(mutant.name, partial(connect, engine=mutant.engine), facilities(MemoryTarget()))
 
 
 async def _try(mutant: Mutant, corpus: Sequence[Scenario]) -> Kill:

@@ -71,9 +71,7 @@ class MemoryBroker:
         await asyncio.sleep(0)
         if not self._open:
             raise Indeterminate("the connection was closed")
-        receipt = self._engine.publish(self._engine.topic(topic), event)
-        await asyncio.sleep(0)
-        return receipt
+        return self._engine.publish(self._engine.topic(topic), event)
 
     @asynccontextmanager
     async def subscribe(

@@ -37,8 +37,8 @@ class Requests:
         self._inbox = f"{inbox}."
 
     async def ask(self, subject: str, payload: bytes, headers: dict[str, str] | None, timeout: float) -> Msg:
-        """The answer. Raises Disconnected, NoRespondersError, what `Client.publish` raises, and TimeoutError of
-        nats.errors after `timeout` seconds."""
+        """The answer. Raises what `Client.publish` raises, Disconnected, and of nats.errors NoRespondersError
+        and, after `timeout` seconds, TimeoutError."""
         loop = asyncio.get_running_loop()
         reply = f"{self._inbox}{next(self._numbers)}"
         self._open[reply] = answer = loop.create_future()

@@ -12,6 +12,7 @@ import msgspec
 
 from eventproof.adapters import clock
 from eventproof.adapters.claims import Claims
+from eventproof.conformance.collection import no_collection
 from eventproof.conformance.execution.execute import execute
 from eventproof.conformance.execution.run import Site
 from eventproof.conformance.execution.virtual import VirtualLoop
@@ -40,7 +41,8 @@ class Stage:
         self, scenarios: Sequence[Scenario], done: Callable[[], None] = lambda: None
     ) -> list[History]:
         """The history of each scenario, in their order. done: called as each one ends."""
-        return await asyncio.gather(*(self._one(scenario, done) for scenario in scenarios))
+        with no_collection():
+            return await asyncio.gather(*(self._one(scenario, done) for scenario in scenarios))
 
     async def _one(self, scenario: Scenario, done: Callable[[], None]) -> History:
         self._runs += 1

@@ -196,7 +196,8 @@ def _spoiled(index: Index, group: Group, record: Record) -> str:
 
 
 def _wrong_account(index: Index, group: Group, record: Record) -> str:
-    deliveries = [(n, d) for c in group.copies_of(record.call) for n, d in enumerate(c.deliveries, 1)]
+    handed = ((n, d) for c in group.copies_of(record.call) for n, d in enumerate(c.deliveries, 1))
+    deliveries = [(n, d) for n, d in handed if d.i < record.i]
     if record.reason == "rejected":
         said = [(n, d, a) for n, d in deliveries for a in d.acts if a.verb == "reject"]
         if not said:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from heapq import heappop, heappush
-
 from eventproof.conformance.history.entities import NANOSECONDS, Delivery, Session
 from eventproof.conformance.history.index import Index
 from eventproof.conformance.history.settled import Hold, hold, nacked, possibly_settled
@@ -33,17 +31,37 @@ def _judge_session(index: Index, tally: Tally, session: Session) -> None:
 
 
 def _judge_closely(index: Index, tally: Tally, session: Session) -> None:
-    """What has surely ended is dropped whenever there seems to be too much."""
-    limit = session.group.policy.max_in_flight
-    held: list[tuple[int, int, Delivery]] = []
+    limit, group = session.group.policy.max_in_flight, session.group
+    held: list[Delivery] = []
     for delivery in session.deliveries:
-        while held and held[0][0] < delivery.i:
-            heappop(held)
-        if len(held) >= limit:
-            held = sorted(h for h in held if hold(index, h[2], delivery.record) is not Hold.ENDED)
-        if len(held) >= limit:
-            _count(index, tally, session, [h[2] for h in held], delivery)
-        heappush(held, (_end(delivery), delivery.i, delivery))
+        kept, unsure = _kept(index, held, delivery, limit) if len(held) >= limit else ([], 0)
+        if len(kept) == limit:
+            tally.violate(
+                f"Session {session.number} of group {group.name} was handed {delivery.copy.name} while it held"
+                f" {limit} others; max_in_flight is {limit}.",
+                (*(d.i for d in kept[:10]), delivery.i),
+                delivery.copy.calls,
+                group,
+            )
+        tally.void += len(kept) < limit <= len(kept) + unsure
+        held.append(delivery)
+
+
+def _kept(index: Index, held: list[Delivery], at: Delivery, enough: int) -> tuple[list[Delivery], int]:
+    """The latest deliveries that are surely held, as many as it takes, and how many may be. What has ended
+    for good is dropped on the way, so that each is met no more often than it counts."""
+    kept: list[Delivery] = []
+    unsure, number = 0, len(held)
+    while number and len(kept) < enough:
+        number -= 1
+        delivery = held[number]
+        holds = hold(index, delivery, at.record)
+        if holds is Hold.ENDED or delivery.copy.settled < at.i:
+            del held[number]
+        elif not _in_act(delivery, at) and not possibly_settled(index, delivery.copy, at.record):
+            unsure += holds is Hold.UNSURE
+            kept += [delivery] if holds is Hold.KEPT else []
+    return kept, unsure
 
 
 def _end(delivery: Delivery) -> int:
@@ -52,22 +70,6 @@ def _end(delivery: Delivery) -> int:
     if len(delivery.acts) == 1 and delivery.acts[0].verb == "ack":
         return end
     return min(end, nacked(delivery))
-
-
-def _count(index: Index, tally: Tally, session: Session, held: list[Delivery], at: Delivery) -> None:
-    limit, group = session.group.policy.max_in_flight, session.group
-    others = [d for d in held if not _in_act(d, at) and not possibly_settled(index, d.copy, at.record)]
-    kept = [d for d in others if hold(index, d, at.record) is Hold.KEPT]
-    if len(kept) < limit:
-        tally.void += len(others) >= limit
-        return
-    tally.violate(
-        f"Session {session.number} of group {group.name} held {len(kept) + 1} deliveries at once;"
-        f" max_in_flight is {limit}.",
-        (*sorted(d.i for d in kept)[-10:], at.i),
-        at.copy.calls,
-        group,
-    )
 
 
 def _in_act(delivery: Delivery, at: Delivery) -> bool:

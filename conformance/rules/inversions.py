@@ -63,7 +63,7 @@ def lanes(group: Group, *, whole: bool = False) -> dict[str, Lane]:
     known: set[tuple[str, str]] = set()
     for copy in group.copies:  # in the order of their first hand-outs
         call, key = copy.call, "" if whole else copy.key
-        if call is None or not (whole or key):
+        if call is None or not (whole or key) or group.delivered(call.number) is not copy:
             continue
         if call.repeated:
             if (key, call.invoke.event) in known:

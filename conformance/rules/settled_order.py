@@ -66,36 +66,50 @@ def _two_holders(index: Index, tally: Tally) -> None:
     nacked, both leases surely held. One event held twice is C3.
     Exercised: hand-outs of a key in another session than the one before."""
     for group, lane in _lanes(index):
-        held: list[Delivery] = []
-        for previous, delivery in zip(lane, lane[1:]):  # noqa: B905
-            held.append(previous)
-            held = [d for d in held if d.copy.settled >= delivery.i]
-            if previous.session is delivery.session and len(held) < 2:  # noqa: PLR2004
-                continue
-            tally.exercised += previous.session is not delivery.session
-            held = [d for d in held if hold(index, d, delivery.record) is not Hold.ENDED]
-            _judge_holders(index, tally, group, held, delivery)
+        if len(group.sessions) > 1:
+            _judge_lane(index, tally, group, lane)
 
 
-def _judge_holders(
-    index: Index, tally: Tally, group: Group, held: list[Delivery], delivery: Delivery
-) -> None:
-    for other in held:
-        if other.session is delivery.session or other.copy is delivery.copy:
-            continue
-        if possibly_settled(index, other.copy, delivery.record):
-            continue
-        kept = hold(index, other, delivery.record)
-        tally.void += kept is Hold.UNSURE
-        if kept is Hold.KEPT:
+def _judge_lane(index: Index, tally: Tally, group: Group, lane: list[Delivery]) -> None:
+    """`held` is a stack for each session: what has ended is taken off when it comes to the top."""
+    held: dict[int, list[Delivery]] = {}
+    previous = lane[0]
+    for delivery in lane:
+        tally.exercised += previous.session is not delivery.session
+        previous, own = delivery, delivery.session.number
+        other = next(
+            (
+                d
+                for number, stack in held.items()
+                if number != own
+                for d in _kept(index, tally, stack, delivery)
+            ),
+            None,
+        )
+        if other is not None:
             tally.violate(
-                f"Sessions {other.session.number} and {delivery.session.number} of group {group.name} held"
-                f" {other.copy.name} and {delivery.copy.name} of key {delivery.copy.key!r} at the same time.",
+                f"Sessions {other.session.number} and {own} of group {group.name} held {other.copy.name} and"
+                f" {delivery.copy.name} of key {delivery.copy.key!r} at the same time.",
                 (other.i, delivery.i),
                 other.copy.calls + delivery.copy.calls,
                 group,
             )
-            return
+        held.setdefault(own, []).append(delivery)
+
+
+def _kept(index: Index, tally: Tally, stack: list[Delivery], delivery: Delivery) -> Iterator[Delivery]:
+    """What the stack's session surely holds beside the copy that is handed out, the latest first."""
+    while stack and (
+        stack[-1].copy.settled < delivery.i or hold(index, stack[-1], delivery.record) is Hold.ENDED
+    ):
+        stack.pop()
+    for other in reversed(stack):
+        if other.copy is delivery.copy or possibly_settled(index, other.copy, delivery.record):
+            continue
+        kept = hold(index, other, delivery.record)
+        tally.void += kept is Hold.UNSURE
+        if kept is Hold.KEPT:
+            yield other
 
 
 def _lanes(index: Index) -> Iterator[tuple[Group, list[Delivery]]]:

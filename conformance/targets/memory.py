@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import uuid4
 
-from eventproof.adapters.memory import Engine, connect, engine_at
+from eventproof.adapters import memory
+from eventproof.adapters.memory import Engine, engine_at
+from eventproof.adapters.port import Broker
 from eventproof.conformance.events import call_of
 from eventproof.conformance.history.record import LogEntry
 from eventproof.conformance.targets.target import Clock
 
 __all__ = ["connect", "target"]
+
+SMALL_LIMIT = 16_384  # bytes of an event: what is larger has to be made for each scenario that has it
+
+
+def connect(url: str, **options: Any) -> AbstractAsyncContextManager[Broker]:
+    """A memory broker, by default with a payload limit that is cheap to exceed."""
+    return memory.connect(url, **{"max_payload": SMALL_LIMIT, **options})
 
 
 class MemoryTarget:

@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -136,21 +135,21 @@ sys.stdin.read()
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as parent:
         pid, folder = parent.stdout.readline().split()
-        assert Path(f"/proc/{pid}").exists()
         parent.send_signal(signal.SIGKILL)
         parent.wait()
         try:
-            asyncio.run(asyncio.wait_for(gone(int(pid)), 5))
+            asyncio.run(asyncio.wait_for(ended(int(pid)), 5))
         finally:
             shutil.rmtree(folder)
 
 
-async def gone(pid):
-    """Until the process is ended; what adopted it may not have collected it yet."""
-    while (stat := Path(f"/proc/{pid}/stat")).exists() and stat.read_text().rpartition(")")[2].split()[
-        0
-    ] != "Z":
-        await asyncio.sleep(0.01)
+async def ended(pid):
+    """Wait for the end of a process that is no child of ours."""
+    over = asyncio.Event()
+    handle = os.pidfd_open(pid)
+    asyncio.get_running_loop().add_reader(handle, over.set)
+    await over.wait()
+    os.close(handle)
 
 
 def test_a_missing_server_says_what_to_install(monkeypatch):

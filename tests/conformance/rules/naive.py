@@ -1,0 +1,425 @@
+"""The definitions, read aloud: each anomaly by search over the bare records, as slow as it likes to be.
+
+Written from the definitions and not from the rules, to be compared with them on small histories. Each
+function gives the occurrences by what identifies them.
+"""
+
+from __future__ import annotations
+
+from eventproof.conformance.history.record import GroupInfo, History, Record
+
+NS = 1_000_000_000
+Occurrences = set[tuple[object, ...]]
+
+
+class Naive:
+    def __init__(self, history: History) -> None:
+        self.header = history.header
+        self.claims = history.header.claims
+        self.records = list(history.records)
+        self.slack = int(history.header.slack * NS)
+
+    # what happened
+
+    def kind(self, *kinds: str) -> list[Record]:
+        return [r for r in self.records if r.kind in kinds]
+
+    def outcome(self, invoke: Record) -> Record | None:
+        """The completion of a publish."""
+        done = self.kind("publish.ok", "publish.rejected", "publish.indeterminate")
+        return next((r for r in done if r.call == invoke.call), None)
+
+    def calls(self) -> list[Record]:
+        return self.kind("publish.invoke")
+
+    def call(self, number: int) -> Record:
+        return next(r for r in self.calls() if r.call == number)
+
+    def is_ok(self, invoke: Record) -> bool:
+        done = self.outcome(invoke)
+        return done is not None and done.kind == "publish.ok"
+
+    def is_rejected(self, invoke: Record) -> bool:
+        done = self.outcome(invoke)
+        return done is not None and done.kind == "publish.rejected"
+
+    def is_duplicate(self, invoke: Record) -> bool:
+        done = self.outcome(invoke)
+        return done is not None and done.duplicate is True
+
+    def groups(self) -> list[GroupInfo]:
+        return list(self.header.groups)
+
+    def deliveries(self, group: str, call: int | None = None) -> list[Record]:
+        return [r for r in self.kind("deliver") if r.group == group and call in {None, r.call}]
+
+    def copies(self, group: str) -> list[list[Record]]:
+        """The deliveries of each copy to the group."""
+        names = {(r.call, r.position) for r in self.deliveries(group)}
+        return [[r for r in self.deliveries(group) if (r.call, r.position) == name] for name in sorted(names)]
+
+    def acts(self, d: Record) -> list[tuple[str, Record, Record | None]]:
+        """(verb, invoke, completion): the n-th completion of a verb belongs to its n-th invoke."""
+        found: list[tuple[str, Record, Record | None]] = []
+        for verb in ("ack", "nack", "reject", "extend"):
+            mine = [r for r in self.records if r.delivery == d.delivery and r.kind.startswith(f"{verb}.")]
+            done = [r for r in mine if r.kind != f"{verb}.invoke"]
+            invokes = [r for r in mine if r.kind == f"{verb}.invoke"]
+            found += [(verb, r, done[n] if n < len(done) else None) for n, r in enumerate(invokes)]
+        return sorted(found, key=lambda act: act[1].i)
+
+    @staticmethod
+    def how(done: Record | None) -> str:
+        return "open" if done is None else done.kind.split(".")[1]
+
+    def process(self, session: int) -> str:
+        return next(r for r in self.kind("subscribe.invoke") if r.session == session).process
+
+    def session_ends(self, session: int) -> list[Record]:
+        ends = [r for r in self.kind("session.closed", "session.lost") if r.session == session]
+        ends += [r for r in self.kind("consumer.killed") if r.process == self.process(session)]
+        return sorted((r for r in ends if r.i > self.joined(session)), key=lambda r: r.i)[:1]
+
+    def joined(self, session: int) -> int:
+        return next(r for r in self.kind("subscribe.invoke") if r.session == session).i
+
+    def faults(self, process: str) -> list[Record]:
+        return self.kind("broker.killed", "broker.paused") + [
+            r for r in self.kind("link.cut") if r.process in {"", process}
+        ]
+
+    def stalled(self, start: int, end: int) -> int:
+        return sum(max(0, min(end, r.t) - max(start, r.t - r.numbers["ns"])) for r in self.kind("stall"))
+
+    def kills_not_survived(self, state: tuple[str, ...]) -> list[Record]:
+        return [] if "broker-kill" in state else self.kind("broker.killed")
+
+    # lease and settlement
+
+    def timeout(self, d: Record) -> int:
+        return int(next(g for g in self.groups() if g.name == d.group).policy.ack_timeout * NS)
+
+    def lease(self, d: Record, at: int) -> int:
+        end = d.t + self.timeout(d)
+        for verb, invoke, done in self.acts(d):
+            if verb == "extend" and done is not None and self.how(done) == "ok" and done.i < at:
+                if invoke.t <= end - self.slack - self.stalled(d.t, invoke.t):
+                    end = invoke.t + self.timeout(d)
+        return end
+
+    def let_go(self, d: Record, at: Record) -> bool | None:
+        """Whether d's hold had ended before `at`; None if too close to tell."""
+        signs = [r for v, r, done in self.acts(d) if v == "nack" and self.how(done) != "rejected"]
+        signs += [c for _, _, c in self.acts(d) if c is not None and c.reason == "lease-expired"]
+        signs += [r for r in self.kind("lease.lost") if r.delivery == d.delivery]
+        signs += self.session_ends(d.session)
+        signs += [r for r in self.faults(self.process(d.session)) if r.i > d.i]
+        if any(r.i < at.i for r in signs):
+            return True
+        end = self.lease(d, at.i)
+        if at.t > end:
+            return True
+        return False if at.t <= end - self.slack - self.stalled(d.t, at.t) else None
+
+    def possibly_settled(self, copy: list[Record], at: Record) -> bool:
+        earlier = [d for d in copy if d.i < at.i]
+        for d in earlier:
+            for verb, invoke, done in self.acts(d):
+                if verb in {"ack", "reject"} and invoke.i < at.i:
+                    if self.how(done) != "rejected" or (done is not None and done.i > at.i):
+                        return True
+        # a delivery may settle a copy whose other delivery is yet to come: acts are the copy's
+        for d in copy:
+            if any(v in {"ack", "reject"} and r.i < at.i and self.how(c) != "rejected" for v, r, c in self.acts(d)):
+                return True
+        if not earlier:
+            return False
+        last = earlier[-1]
+        if any(last.i < r.i < at.i for r in self.kills_not_survived(self.claims.survives.messages)):
+            return True
+        limit = next(g for g in self.groups() if g.name == last.group).policy.max_attempts
+        dead = any(r.call == last.call and r.group == last.group for r in self.kind("dead"))
+        if dead or (limit is not None and max(len(earlier), last.attempt) >= limit):
+            nacks = [(r, c) for v, r, c in self.acts(last) if v == "nack" and r.i < at.i]
+            if any(c is None or c.i > at.i or self.how(c) != "rejected" for _, c in nacks):
+                return True
+            return self.let_go(last, at) is not False
+        return False
+
+    # what is owed
+
+    def drained(self, group: GroupInfo) -> int:
+        asked = [
+            r.delay for d in self.deliveries(group.name) for v, r, _ in self.acts(d) if v == "nack" and r.delay > 0
+        ]
+        wait = max(group.policy.ack_timeout, *group.policy.backoff, *asked, 0)
+        return max(
+            (
+                r.i
+                for r in self.kind("drained")
+                if r.group == group.name and r.numbers["pending"] == 0 and r.numbers["gap_ns"] > wait * NS
+            ),
+            default=0,
+        )
+
+    def is_seen(self, invoke: Record) -> bool:
+        return any(r.call == invoke.call for r in self.kind("deliver", "dead"))
+
+    def is_owed(self, invoke: Record, group: GroupInfo) -> bool:
+        starts = [r for r in self.kind("subscribe.invoke") if r.group == group.name]
+        oks = [r for r in self.kind("subscribe.ok") if any(s.session == r.session for s in starts)]
+        if not oks or not group.policy.wants(invoke.type):
+            return False
+        if group.policy.start == "latest" and invoke.i < oks[0].i:
+            return False
+        if any(r.i > invoke.i for r in self.kills_not_survived(self.claims.survives.messages)):
+            return False
+        if self.is_seen(invoke) and not self.is_rejected(invoke):
+            return True
+        done = self.outcome(invoke)
+        if done is None or done.kind != "publish.ok" or done.duplicate:
+            return False
+        twins = [c for c in self.calls() if c.event == invoke.event and c.i < invoke.i and not self.is_rejected(c)]
+        return done.duplicate is False or not twins
+
+    def got(self, group: GroupInfo, call: int) -> bool:
+        return any(r.call == call and r.group == group.name for r in self.kind("deliver", "dead"))
+
+    # the anomalies
+
+    def b2(self) -> Occurrences:
+        found: Occurrences = set()
+        for group in self.groups():
+            for invoke in self.calls():
+                end = self.outcome(invoke) or invoke
+                if self.is_owed(invoke, group) and not self.got(group, invoke.call) and end.i < self.drained(group):
+                    found.add((group.name, invoke.call))
+        return found
+
+    def b3(self) -> Occurrences:
+        found: Occurrences = set()
+        for group in self.groups():
+            for invoke in self.calls():
+                mine = self.deliveries(group.name, invoke.call)
+                if not mine or mine[-1].i > self.drained(group) or self.is_rejected(invoke):
+                    continue
+                if any(r.call == invoke.call and r.group == group.name for r in self.kind("dead")):
+                    continue
+                settles = [c for d in mine for v, _, c in self.acts(d) if v in {"ack", "reject"}]
+                if any(self.how(c) != "rejected" for c in settles):
+                    continue
+                if not any(r.i > invoke.i for r in self.kills_not_survived(self.claims.survives.messages)):
+                    found.add((group.name, invoke.call))
+        return found
+
+    def settlement(self, copy: list[Record], again: Record) -> tuple[Record, Record, Record, str] | None:
+        """(delivery, invoke, completion, verb) of the oldest settlement that stands at `again`."""
+        undone = [r.i for r in self.kills_not_survived(self.claims.survives.acks) if r.i < again.i]
+        found = []
+        for d in copy:
+            for verb, invoke, done in self.acts(d):
+                if verb not in {"ack", "reject"} or done is None or self.how(done) != "ok" or done.i > again.i:
+                    continue
+                ends = self.session_ends(d.session)
+                lost = any(e.kind != "session.closed" and done.i < e.i < again.i for e in ends)
+                survives = self.claims.ack == "sent" or "consumer-loss" in self.claims.survives.acks
+                if done.i > max(undone, default=0) and (survives or not lost):
+                    found.append((d, invoke, done, verb))
+        return min(found, key=lambda s: s[2].i, default=None)
+
+    def redelivered(self) -> list[tuple[list[Record], Record, Record]]:
+        return [
+            (copy, copy[n], copy[n + 1])
+            for g in self.groups()
+            for copy in self.copies(g.name)
+            for n in range(len(copy) - 1)
+        ]
+
+    def c1(self) -> Occurrences:
+        found: Occurrences = set()
+        for copy, previous, again in self.redelivered():
+            settlement = self.settlement(copy, again)
+            if settlement is None:
+                continue
+            d, invoke, done, verb = settlement
+            cut = [*self.session_ends(d.session), *self.faults(self.process(d.session))]
+            if self.claims.ack == "sent" and verb == "ack" and any(invoke.i < r.i < again.i for r in cut):
+                continue
+            if not (previous.i < done.i and self.let_go(previous, done) is not False):
+                found.add((again.i,))
+        return found
+
+    def held_again(self, *, same: bool) -> Occurrences:
+        found: Occurrences = set()
+        for copy, previous, again in self.redelivered():
+            if (previous.session == again.session) is not same or self.settlement(copy, again) is not None:
+                continue
+            stale = [r for d in copy for v, r, c in self.acts(d) if v == "nack" and self.how(c) != "rejected"]
+            if any(previous.i < r.i < again.i for r in stale):
+                continue
+            if self.let_go(previous, again) is False:
+                found.add((again.i,))
+        return found
+
+    def c2(self) -> Occurrences:
+        return self.held_again(same=True)
+
+    def c3(self) -> Occurrences:
+        return self.held_again(same=False)
+
+    def siblings(self, invoke: Record, weakest: str) -> list[Record]:
+        scope = self.claims.publish_dedup.scope
+        scope = weakest if scope == "none" else scope
+        return [
+            c
+            for c in self.calls()
+            if c.event == invoke.event and c.call != invoke.call and (scope == "topic" or c.key == invoke.key)
+        ]
+
+    def window(self) -> int:
+        return int((self.claims.publish_dedup.window or 0) * NS)
+
+    def is_stored(self, invoke: Record, others: list[Record]) -> bool:
+        if self.is_seen(invoke) and not self.is_rejected(invoke):
+            return True
+        done = self.outcome(invoke)
+        if done is None or done.kind != "publish.ok" or done.duplicate:
+            return False
+        return done.duplicate is False or all(self.is_rejected(c) or c.i > invoke.i for c in others)
+
+    def c5(self) -> Occurrences:
+        found: Occurrences = set()
+        for second in self.calls():
+            done = self.outcome(second)
+            others = self.siblings(second, "key")
+            if done is None or not self.is_ok(second) or not self.is_stored(second, others):
+                continue
+            stored = [
+                c for c in others if c.i < second.i and self.is_ok(c) and self.is_stored(c, self.siblings(c, "key"))
+            ]
+            if not stored:
+                continue
+            first = stored[-1]
+            kills = self.kills_not_survived(self.claims.survives.dedup)
+            if any(first.i < r.i < done.i for r in kills):
+                continue
+            if done.t - first.t < self.window() - self.slack - self.stalled(first.t, done.t):
+                found.add((second.call,))
+        return found
+
+    def c6(self) -> Occurrences:
+        found: Occurrences = set()
+        for second in self.calls():
+            done = self.outcome(second)
+            if done is None or not self.is_duplicate(second):
+                continue
+            earlier = [c for c in self.siblings(second, "topic") if c.i < done.i and not self.is_rejected(c)]
+            ends = [self.outcome(c) for c in earlier]
+            if all(e is not None and e.kind == "publish.ok" for e in ends) and all(
+                second.t - e.t > self.window() + self.slack for e in ends if e is not None
+            ):
+                found.add((second.call,))
+        return found
+
+    def c10(self) -> Occurrences:
+        return {(copy[0].group, copy[0].call, copy[0].position) for copy, _, _ in self.redelivered()}
+
+    def confirmed(self, invoke: Record) -> int | None:
+        """When the call's own copy was surely stored."""
+        done = self.outcome(invoke)
+        if done is not None and done.kind == "publish.ok":
+            return None if done.duplicate else done.i
+        if self.is_rejected(invoke):
+            return None
+        twins = [c for c in self.calls() if c.event == invoke.event and c.call != invoke.call]
+        for later in twins:
+            answer = self.outcome(later)
+            if later.i > invoke.i and answer is not None and self.is_duplicate(later):
+                other = [c for c in twins if not self.is_rejected(c) and not self.is_duplicate(c) and c.i < answer.i]
+                return None if other else answer.i
+        return None
+
+    def surely_before(self, d2: Record, d1: Record) -> bool:
+        """Whether d2 was handed out before d1, as far as sessions let one tell."""
+        asked = [r for r in self.kind("next.invoke") if r.session == d1.session and r.i < d1.i][-1]
+        return d2.i < (d1.i if d2.session == d1.session else asked.i)
+
+    def reordered(self, *, whole: bool) -> Occurrences:
+        found: Occurrences = set()
+        for group in self.groups():
+            firsts: list[Record] = []
+            for d in self.deliveries(group.name):
+                if (d.key or whole) and not any(f.event == d.event and (whole or f.key == d.key) for f in firsts):
+                    firsts.append(d)
+            for d1 in firsts:
+                ok = self.confirmed(self.call(d1.call))
+                for d2 in firsts:
+                    if d2.event != d1.event and (whole or d1.key == d2.key) and ok is not None:
+                        if ok < self.call(d2.call).i and self.surely_before(d2, d1):
+                            found.add((group.name, d1.call))
+        return found
+
+    def d1(self) -> Occurrences:
+        return self.reordered(whole=False)
+
+    def d3(self) -> Occurrences:
+        return self.reordered(whole=True)
+
+    def d2(self) -> Occurrences:
+        found: Occurrences = set()
+        for group in self.groups():
+            copies = self.copies(group.name)
+            for mine in copies:
+                for d in mine:
+                    for other in copies:
+                        if other is mine or not d.key or other[0].key != d.key or other[0].i > mine[0].i:
+                            continue
+                        if not self.possibly_settled(other, d):
+                            found.add((d.i,))
+        return found
+
+    def e3(self) -> Occurrences:
+        found: Occurrences = set()
+        for copy, previous, again in self.redelivered():
+            nacks = [(r, c) for v, r, c in self.acts(previous) if v == "nack" and self.how(c) != "rejected"]
+            nacks = [(r, c) for r, c in nacks if r.i < again.i]
+            if not nacks or self.how(nacks[0][1]) != "ok":
+                continue
+            nack = nacks[0][0]
+            older = copy[: copy.index(previous)]
+            stale = [r for d in older for v, r, c in self.acts(d) if v == "nack" and self.how(c) != "rejected"]
+            if any(previous.i < r.i < again.i for r in stale):
+                continue
+            if self.delay_excused(previous, nack, again):
+                continue
+            policy = next(g for g in self.groups() if g.name == again.group).policy
+            attempt = previous.attempt or copy.index(previous) + 1
+            delay = int((policy.delay_after(attempt) if nack.delay < 0 else nack.delay) * NS)
+            if delay and again.t - nack.t < delay - self.slack - self.stalled(nack.t, again.t):
+                found.add((again.i,))
+        return found
+
+    def delay_excused(self, previous: Record, nack: Record, again: Record) -> bool:
+        survives = self.claims.survives.delays
+        if self.claims.backoff != "durable" and "consumer-loss" not in survives:
+            cuts = [r for r in self.kind("link.cut") if r.process == self.process(previous.session) and r.i > nack.i]
+            if any(r.i < again.i for r in self.session_ends(previous.session) + cuts):
+                return True
+        broken = self.kills_not_survived(survives) if survives else self.kind("broker.killed", "broker.paused")
+        return any(nack.i < r.i < again.i for r in broken)
+
+    def f1(self) -> Occurrences:
+        found: Occurrences = set()
+        for at in self.kind("deliver"):
+            limit = next(g for g in self.groups() if g.name == at.group).policy.max_in_flight
+            mine = [d for d in self.kind("deliver") if d.session == at.session and d.i < at.i]
+            if len([d for d in mine if self.holds(d, at)]) + 1 > limit:
+                found.add((at.i,))
+        return found
+
+    def holds(self, d: Record, at: Record) -> bool:
+        copy = next(c for c in self.copies(d.group) if any(x.i == d.i for x in c))
+        for verb, invoke, done in self.acts(d):
+            if verb == "nack" and invoke.i < at.i and (self.how(done) != "rejected" or (done and done.i > at.i)):
+                return False
+        return self.let_go(d, at) is False and not self.possibly_settled(copy, at)
