@@ -46,6 +46,8 @@ def _load(point: EntryPoint) -> Connect:
     except ModuleNotFoundError as missing:
         if (missing.name or "").startswith("eventproof"):
             raise
+        ours = point.module.startswith("eventproof.")
+        cure = f": pip install 'eventproof[{point.name}]'" if ours else ""
         needs = f"the {point.name} adapter needs the Python module {missing.name}"
-        raise UnknownAdapter(f"{needs}: pip install 'eventproof[{point.name}]'") from missing
+        raise UnknownAdapter(f"{needs}{cure}") from missing
     return adapter

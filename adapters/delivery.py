@@ -122,19 +122,21 @@ class LeasedDelivery:
 
     async def _settle(self, verb: Verb, act: Callable[[], Awaitable[None]]) -> None:
         """Carry the verb out, unless it was. While the outcome is not known, only the same verb may be tried
-        again; after a refusal nothing has happened, and any may."""
+        again, however often that is refused; after a first refusal nothing has happened, and any may."""
         if self._verb is not None and self._verb != verb:
             raise AlreadySettled(f"{verb} after {self._verb}")
         if self._settled:
             return
         self._check_held()
-        self._verb = verb
+        before, self._verb = self._verb, verb
         try:
             await act()
         except Rejected:
-            self._verb = None
+            if self._settled:  # by a call of the same verb that ran beside this one
+                return
+            self._verb = before
             raise
-        self._settled = True
+        self._verb, self._settled = verb, True
         self._stop_timer()
 
     def _check_held(self) -> None:
@@ -160,7 +162,8 @@ class LeasedDelivery:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
         if error is None:
-            await self.ack()
+            if self._verb is None or self._verb == "ack":  # else the handler settled it in its own way
+                await self.ack()
             return True
         if not isinstance(error, Exception):  # cancelled: stays unsettled, comes back by its lease
             return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Literal
 
 import msgspec
@@ -36,6 +37,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             raise ValueError("max_attempts must be 1 or more")
         if self.ack_timeout <= 0 or self.max_in_flight < 1 or any(d < 0 for d in self.backoff):
             raise ValueError("ack_timeout must be above 0, max_in_flight 1 or more, backoff 0 or more")
+        if not all(map(isfinite, (self.ack_timeout, *self.backoff))):
+            raise ValueError("ack_timeout and backoff must be finite")
 
     def delay_after(self, attempt: int) -> float:
         """Seconds to wait after the failed `attempt` (1 = first) before the next one."""

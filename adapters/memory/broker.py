@@ -7,13 +7,13 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
 from eventproof.adapters.claims import Claims
 from eventproof.adapters.delivery import LeasedDelivery
-from eventproof.adapters.errors import EventproofError, Indeterminate
+from eventproof.adapters.errors import EventproofError, Rejected, SessionLost
 from eventproof.adapters.memory.claims import claims
 from eventproof.adapters.memory.engine import Engine
 from eventproof.adapters.memory.state import Options, Session
@@ -21,8 +21,9 @@ from eventproof.adapters.policy import Policy
 from eventproof.adapters.port import DEFAULT_POLICY, Receipt
 from eventproof.schemas.event import Event
 
-_engines: dict[str, Engine] = {}
-_connections: Counter[str] = Counter()
+_Place: TypeAlias = tuple[asyncio.AbstractEventLoop, str]
+_engines: dict[_Place, Engine] = {}
+_connections: Counter[_Place] = Counter()
 
 
 class InvalidOption(EventproofError):
@@ -41,21 +42,22 @@ async def connect(
         configured = msgspec.convert(options, Options)
     except msgspec.ValidationError as problem:
         raise InvalidOption(f"memory adapter: {problem}") from problem
-    meeting = _engines.setdefault(url, engine(configured))
-    _connections[url] += 1
+    place = (asyncio.get_running_loop(), url)
+    meeting = _engines.setdefault(place, engine(configured))
+    _connections[place] += 1
     broker = MemoryBroker(meeting)
     try:
         yield broker
     finally:
         broker.close()
-        _connections[url] -= 1
-        if not _connections[url]:
-            del _connections[url], _engines[url]
+        _connections[place] -= 1
+        if not _connections[place]:
+            del _connections[place], _engines[place]
 
 
 def engine_at(url: str) -> Engine:
-    """The broker behind an open connection's URL, for administration."""
-    return _engines[url]
+    """The broker behind the URL of a connection open in this event loop, for administration."""
+    return _engines[asyncio.get_running_loop(), url]
 
 
 class MemoryBroker:
@@ -69,8 +71,7 @@ class MemoryBroker:
 
     async def publish(self, topic: str, event: Event) -> Receipt:
         await asyncio.sleep(0)
-        if not self._open:
-            raise Indeterminate("the connection was closed")
+        self._check_open()
         return self._engine.publish(self._engine.topic(topic), event)
 
     @asynccontextmanager
@@ -78,6 +79,7 @@ class MemoryBroker:
         self, topic: str, *, group: str, policy: Policy = DEFAULT_POLICY
     ) -> AsyncIterator[MemorySubscription]:
         await asyncio.sleep(0)
+        self._check_open()
         session = self._engine.join(self._engine.topic(topic), group, policy)
         self._sessions.add(session)
         try:
@@ -91,14 +93,24 @@ class MemoryBroker:
         for session in tuple(self._sessions):
             self._leave(session)
 
+    def _check_open(self) -> None:
+        if not self._open:
+            raise Rejected("closed", "the connection was closed")
+
     def _leave(self, session: Session) -> None:
-        if session in self._sessions:
-            self._sessions.remove(session)
-            self._engine.leave(session)
+        if session not in self._sessions:
+            return
+        self._sessions.remove(session)
+        self._engine.leave(session)
+        waiting = session.group.waiting
+        for waiter in [waiter for waiter, of in waiting.items() if of is session]:
+            del waiting[waiter]
+            if not waiter.done():
+                waiter.set_result(None)
 
 
 class MemorySubscription:
-    """Takes its deliveries from the broker one by one; nothing is prefetched."""
+    """Takes its deliveries from the broker one by one; nothing is prefetched. Several tasks may iterate."""
 
     def __init__(self, engine: Engine, session: Session) -> None:
         self._engine = engine
@@ -110,6 +122,10 @@ class MemorySubscription:
     async def __anext__(self) -> LeasedDelivery:
         group = self._session.group
         while (delivery := self._engine.take(self._session)) is None:
+            if group.ready:  # it was woken for what it cannot take any more: let another look
+                self._engine.wake(group)
+            if not self._session.open:
+                raise SessionLost(f"this member left group {group.name}")
             waiter = asyncio.get_running_loop().create_future()
             group.waiting[waiter] = self._session
             try:

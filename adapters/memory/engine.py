@@ -58,6 +58,8 @@ class Engine:
         for group in topic.groups.values() if topic else ():
             for slot in group.unsettled():
                 self.take_back(slot, lost=True)
+            group.lanes.clear()
+            group.ready.clear()
 
     # publish
 
@@ -304,8 +306,8 @@ class Engine:
         """The event is done with for this group; the lane goes on."""
         lane = slot.lane
         lane.slots.remove(slot)
-        if self.options.dedup == "consume":
-            group.settled[slot.copy.event.identity] = self.time()
+        if self.options.dedup == "consume" and not self.consumed(group, slot.copy.event):
+            group.settled[slot.copy.event.identity] = self.time()  # which a duplicate does not renew
         self.take_back(slot)
         if lane.slots:
             self.make_ready(group, lane)

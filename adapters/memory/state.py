@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterator
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -29,9 +29,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     lane: Lane = "key"
     delivery: Literal["at-least-once", "at-most-once"] = "at-least-once"
     dedup: Literal["publish", "consume", "none"] = "publish"
-    partitions: int = 4
-    window: float = 120.0
-    max_payload: int = 1 << 20
+    partitions: Annotated[int, msgspec.Meta(ge=1)] = 4
+    window: Annotated[float, msgspec.Meta(ge=0)] = 120.0
+    max_payload: Annotated[int, msgspec.Meta(ge=1)] = 1 << 20
 
 
 class Copy(msgspec.Struct, gc=False):

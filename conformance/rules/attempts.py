@@ -151,7 +151,7 @@ def _judge_delay(
     tally.violate(
         f"Group {copy.group.name} nacked {copy.name} for {delay / NANOSECONDS:g} s and was handed it again after"
         f" {waited / NANOSECONDS:.3f} s.",
-        (delivery.i, act.invoke.i, act.ended, again.i),
+        (delivery.i, act.invoke.i, again.i),
         copy.calls,
         copy.group,
     )
