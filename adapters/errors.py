@@ -47,12 +47,18 @@ class AlreadySettled(Rejected):
     def __init__(self, detail: str = "") -> None:
         super().__init__("already-settled", detail)
 
+    def __reduce__(self) -> tuple[type[AlreadySettled], tuple[str]]:
+        return type(self), (self.detail,)
+
 
 class LeaseExpired(Rejected):
     """The delivery's lease ran out or was taken away; the event belongs to another delivery now."""
 
     def __init__(self, detail: str = "") -> None:
         super().__init__("lease-expired", detail)
+
+    def __reduce__(self) -> tuple[type[LeaseExpired], tuple[str]]:
+        return type(self), (self.detail,)
 
 
 class SessionLost(EventproofError):

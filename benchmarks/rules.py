@@ -1,4 +1,4 @@
-"""How fast histories are loaded and judged: `python benchmarks/rules.py [--sizes 10000 100000] [--profile]`."""
+"""How fast histories are loaded and judged: `python benchmarks/rules.py [--sizes N ...] [--profile]`."""
 
 from __future__ import annotations
 
@@ -75,19 +75,19 @@ def generate(size: int, *, keys: int = 100, nacked: float = 0.05) -> History:
 
 def measure(size: int, folder: Path) -> None:
     """Print one line for one size."""
-    history = generate(size)
-    count = len(history.records)
     path = folder / f"{size}.jsonl"
-    save(history, path)
+    save(generate(size), path)
     start = time.perf_counter()
     loaded = load(path)
+    count = len(loaded.records)
     read = time.perf_counter()
     findings = judge(loaded)
     done = time.perf_counter()
     broken = [f.code for f in findings if f.count and f.code != "C10"]
+    loading, judging = count / (read - start), count / (done - read)
     print(
-        f"{count:>9,} records   load {count / (read - start):>11,.0f}/s   judge {count / (done - read):>9,.0f}/s"
-        f"   {(done - read) / count * 1e6:5.2f} us a record   found {broken or 'nothing'}"
+        f"{count:>9,} records   load {loading:>9,.0f}/s   judge {judging:>9,.0f}/s"
+        f"   {1e6 / judging:5.2f} us a record   found {broken or 'nothing'}"
     )
 
 

@@ -140,7 +140,7 @@ def decode(document: bytes) -> Scenario:
     """Read a scenario's JSON form. Raises InvalidScenario."""
     try:
         scenario = msgspec.json.decode(document, type=Scenario)
-    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as problem:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
         raise InvalidScenario(f"not a scenario: {problem}") from problem
     wrong = inconsistencies(scenario)
     if wrong:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache, partial
 from itertools import count
+from multiprocessing import get_context
 
 import msgspec
 
@@ -21,6 +23,7 @@ from eventproof.conformance.targets.memory import MemoryTarget, connect
 from eventproof.conformance.verdict import Total, totals, verdicts
 from eventproof.spec import requirements
 
+BROKERS: tuple[Mutant, ...] = (*MUTANTS, *ODD)
 MOST_OPERATIONS = 8
 
 
@@ -61,14 +64,26 @@ class Selftest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def selftest(scenarios: int, seed: int, watcher: Watcher) -> Selftest:
-    """Run all mutants and odd brokers on `scenarios` scenarios of one seed."""
-    corpus = strategies.generate(scenarios, seed)
-    watcher.phase("trying broken and odd brokers", len(MUTANTS) + len(ODD))
+    """Run all mutants and odd brokers on `scenarios` scenarios of one seed, on all processors."""
+    brokers = range(len(BROKERS))
+    watcher.phase("trying broken and odd brokers", len(brokers))
     kills = []
-    for mutant in (*MUTANTS, *ODD):
-        kills.append(run_on("virtual", partial(_try, mutant, corpus)))
-        watcher.step()
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        for kill in pool.map(partial(attempt, scenarios, seed), brokers):
+            kills.append(kill)
+            watcher.step()
     return Selftest(scenarios=scenarios, seed=seed, kills=tuple(kills))
+
+
+def attempt(scenarios: int, seed: int, number: int) -> Kill:
+    """What becomes of the broker of that number in `BROKERS`."""
+    return run_on("virtual", partial(_try, BROKERS[number], corpus(scenarios, seed)))
+
+
+@cache
+def corpus(scenarios: int, seed: int) -> Sequence[Scenario]:
+    """The scenarios that all brokers of one selftest go through."""
+    return strategies.generate(scenarios, seed)
 
 
 def plugin(mutant: Mutant) -> Plugin:
@@ -76,12 +91,12 @@ def plugin(mutant: Mutant) -> Plugin:
     return Plugin(mutant.name, partial(connect, engine=mutant.engine), facilities(MemoryTarget()))
 
 
-async def _try(mutant: Mutant, corpus: Sequence[Scenario]) -> Kill:
+async def _try(mutant: Mutant, scenarios: Sequence[Scenario]) -> Kill:
     async with stage(
         plugin(mutant), name=mutant.name, url=None, options=dict(mutant.options), claims=mutant.claims
     ) as on:
-        histories = await on.run(corpus)
-        cases = [Case(n, s, h, judge(h)) for n, s, h in zip(count(1), corpus, histories, strict=False)]
+        histories = await on.run(scenarios)
+        cases = [Case(n, s, h, judge(h)) for n, s, h in zip(count(1), scenarios, histories, strict=False)]
         found: dict[str, Total] = {}
         totals(((case.number, case.findings) for case in cases), found)
         fallen = [v for v in verdicts(requirements, on.site.claims, found) if v.state in {"fail", "hang"}]

@@ -70,6 +70,7 @@ PATTERNS: tuple[tuple[Act, ...], ...] = (
     (NACK, NACK),
     (Act(do="nack", ticks=2),),
     (NACK,) * 6,
+    (NACK,) * 6,
     (LEAVE,),
     (NACK, LEAVE, NACK),
     (Act(do="hold", ticks=1),),
@@ -226,18 +227,18 @@ def _repeat(
 
 
 def _behaviours(numbers: _Numbers, groups: tuple[Group, ...], count: int) -> tuple[Behaviour, ...]:
-    """At most one behaviour per group and call; few slow ones, since they take whole leases. One in four
+    """At most one behaviour per group and call; few slow ones, since they take whole leases. One in three
     scenarios is congested: a run of calls is worked on for a while, so that much is in flight at once."""
     chosen: dict[tuple[int, int], tuple[Act, ...]] = {}
     slow = numbers.below(4)
-    for _ in range(1 + numbers.below(8)):
+    for _ in range(2 + numbers.below(10)):
         group, call = numbers.below(len(groups)), 1 + numbers.below(256) % count
         acts = numbers.pick(SLOW) if slow else numbers.pick(PATTERNS)
         slow = max(slow - 1, 0)
         chosen.setdefault(
             (group, call), _without_dead_letter(acts) if groups[group].policy.max_attempts is None else acts
         )
-    if numbers.below(4) == 0:
+    if numbers.below(3) == 0:
         group, call = numbers.below(len(groups)), 1 + numbers.below(256) % count
         for number in range(call, min(call + 6, count + 1)):
             chosen.setdefault((group, number), (Act(do="hold", ticks=1),))

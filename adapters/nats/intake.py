@@ -145,7 +145,7 @@ class Intake:
         try:
             event = _decode(message)
         except InvalidEvent as problem:
-            self.spawn(message.partition, self._set_aside(message, str(problem)))
+            self.spawn(message.partition, disposal.set_aside(self._link, self._group, message, str(problem)))
             return
         prefetched = Prefetched(message, event, attempt)
         limit = self._group.policy.max_attempts
@@ -191,12 +191,6 @@ class Intake:
         """The server's lease ended, and it delivered again what waits here."""
         for prefetched in [ready for ready in self.ready if ready.message.partition == partition]:
             self.ready.remove(prefetched)
-
-    async def _set_aside(self, message: Message, problem: str) -> bool:
-        moved = await disposal.set_aside(self._link, self._group, message, problem)
-        if not moved:
-            self.puller.stop(message.partition)
-        return moved
 
     async def _check_group(self) -> bool:
         """A pull found nobody: a server that starts, or a group or topic that was deleted."""

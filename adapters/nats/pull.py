@@ -29,8 +29,7 @@ _BODY: Final = msgspec.json.encode({"batch": 1, "expires": round(EXPIRES * NANOS
 class State(enum.Enum):
     WAITING = enum.auto()  # in the queue, to be asked
     ASKED = enum.auto()
-    BUSY = enum.auto()  # a message of it is here
-    STOPPED = enum.auto()
+    BUSY = enum.auto()  # a message of it is here, or was and stopped the lane
 
 
 class Lane:
@@ -81,9 +80,7 @@ class Puller:
         """A message of the lane is here. True if there was one already."""
         lane = self._lanes[partition]
         self._fresh.discard(lane)
-        before = lane.state
-        if before is not State.STOPPED:
-            lane.state = State.BUSY
+        before, lane.state = lane.state, State.BUSY
         return before is State.BUSY
 
     def release(self, partition: int) -> None:
@@ -91,10 +88,6 @@ class Puller:
         lane = self._lanes[partition]
         if lane.state is State.BUSY:
             self._enqueue(lane)
-
-    def stop(self, partition: int) -> None:
-        """Ask this lane no more."""
-        self._lanes[partition].state = State.STOPPED
 
     def answered(self, subject: str, headers: Mapping[str, str]) -> bool:
         """The server ended a pull without a message. False if its consumer may be gone."""

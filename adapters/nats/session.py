@@ -29,6 +29,8 @@ class Session:
         self._group = group
         self._intake = Intake(link, group, delivered=self._delivered, changed=self._wake, gone=self.end)
         self._handed: dict[int, HandOut] = {}  # by partition: one message of each is in flight
+        self._lease_timer: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
         self._waiters = 0
         self._change = asyncio.Event()
         self._ended: str | None = None
@@ -56,6 +58,8 @@ class Session:
         """Leave: what is unsettled goes back, so that others have it at once."""
         self.end(f"this member left group {self._group.name}")
         self._link.on_close.discard(self._closed)
+        if self._lease_timer is not None:
+            self._lease_timer.cancel()
         try:
             await self._link.within_deadline("leaving", self._leave())
         except EventproofError as failed:
@@ -104,7 +108,17 @@ class Session:
     def _deliver(self, prefetched: Prefetched) -> JetStreamDelivery:
         hand_out = HandOut(self._link, self._group, prefetched, self)
         self._handed[hand_out.partition] = hand_out
+        if self._lease_timer is None:
+            self._lease_timer = self._loop.call_at(hand_out.until, self._end_leases)
         return hand_out.delivery
+
+    def _end_leases(self) -> None:
+        """One timer for all hand-outs: a lease that is over frees its lane."""
+        now = self._loop.time()
+        for hand_out in [held for held in self._handed.values() if held.until <= now]:
+            hand_out.delivery.lose()
+        next_end = min((held.until for held in self._handed.values()), default=None)
+        self._lease_timer = None if next_end is None else self._loop.call_at(next_end, self._end_leases)
 
     async def _renew(self, prefetched: Prefetched) -> bool:
         try:

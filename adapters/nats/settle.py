@@ -7,8 +7,7 @@ over, nor kept for later while there is no connection.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from functools import partial
+from collections.abc import Awaitable
 from typing import Final, Protocol
 
 import msgspec
@@ -18,13 +17,14 @@ from eventproof.adapters.errors import LeaseExpired, Rejected
 from eventproof.adapters.nats.api import NANOSECONDS
 from eventproof.adapters.nats.deadletter import bury
 from eventproof.adapters.nats.group import Group
-from eventproof.adapters.nats.link import ConnectionLost, Link
+from eventproof.adapters.nats.link import ConnectionLost, Link, NoAnswer
 from eventproof.adapters.nats.message import Message
 from eventproof.schemas.deadletter import Reason
 from eventproof.schemas.event import Event
 
 ACK: Final = b"+ACK"
 PROGRESS: Final = b"+WPI"
+RETRY: Final = 0.05  # seconds between tries while the server starts
 REPEATABLE: Final = (ACK, PROGRESS)  # twice is as good as once; a nack sent again would hit the next attempt
 
 
@@ -63,27 +63,22 @@ class HandOut:
     """`eventproof.adapters.delivery.Settlement` of one message.
 
     busy: a settlement is on its way. released: its lane was given free by one.
+    until: `loop.time()` at which the lease ends.
     """
 
     __slots__ = (
-        "_group",
-        "_link",
-        "_loop",
-        "_overtaken",
-        "_watcher",
-        "busy",
-        "delivery",
-        "prefetched",
-        "released",
-    )
+        "_group", "_link", "_loop", "_over", "_overtaken", "_watcher",
+        "busy", "delivery", "prefetched", "released", "until",
+    )  # fmt: skip
 
     def __init__(self, link: Link, group: Group, prefetched: Prefetched, watcher: Watcher) -> None:
         self._link = link
         self._group = group
         self._watcher = watcher
         self.prefetched = prefetched
-        self.busy = self.released = self._overtaken = False
+        self.busy = self.released = self._over = self._overtaken = False
         self._loop = asyncio.get_running_loop()
+        self.until = self._loop.time() + group.policy.ack_timeout
         message = prefetched.message
         self.delivery = JetStreamDelivery(
             prefetched.event,
@@ -117,9 +112,12 @@ class HandOut:
         await self._settle(self._bury("rejected", reason))
 
     async def extend(self) -> None:
+        start = self._loop.time()
         await self._confirm(PROGRESS)
+        self.until = start + self._group.policy.ack_timeout
 
     def lost(self) -> None:
+        self._over = True
         self._watcher.ended(self)
 
     def overtaken(self) -> None:
@@ -145,29 +143,43 @@ class HandOut:
 
     async def _confirm(self, verb: bytes) -> None:
         start = self._loop.time()
-        reply = self.prefetched.message.reply
         if self._link.client.is_connected:
             try:
-                await self._link.request(reply, verb)
-            except ConnectionLost:
+                await self._link.request(self.prefetched.message.reply, verb)
+            except (ConnectionLost, NoAnswer):
                 if verb not in REPEATABLE:
                     raise
             else:
                 return
-        again = self._when_connected(self._link.request, reply, verb)
-        await self._link.within_deadline("settling", again, since=start)
+        await self._link.within_deadline("settling", self._confirm_later(verb), since=start)
+
+    async def _confirm_later(self, verb: bytes) -> None:
+        """The server is restarting, or was."""
+        while True:
+            await self._when_connected()
+            try:
+                await self._link.request(self.prefetched.message.reply, verb)
+            except (ConnectionLost, NoAnswer):
+                if verb not in REPEATABLE:
+                    raise
+                await asyncio.sleep(RETRY)
+            else:
+                return
 
     async def _bury(self, reason: Reason, error: str) -> None:
         message, event = self.prefetched.message, self.prefetched.event
-        write = partial(bury, reason=reason, attempts=self.prefetched.attempt, error=error)
-        steps = self._when_connected(write, self._link, self._group, message, event)
-        await self._link.within_deadline("dead-lettering", steps)
 
-    async def _when_connected(self, act: Callable[..., Awaitable[object]], *arguments: object) -> None:
+        async def steps() -> None:
+            await self._when_connected()
+            attempts = self.prefetched.attempt
+            await bury(self._link, self._group, message, event, reason=reason, attempts=attempts, error=error)
+
+        await self._link.within_deadline("dead-lettering", steps())
+
+    async def _when_connected(self) -> None:
         await self._link.ready()
-        if self.delivery.lost:
+        if self._over or self._loop.time() >= self.until:
             raise LeaseExpired("the lease ended while there was no connection")
-        await act(*arguments)
 
 
 def _nak(delay: float) -> bytes:

@@ -61,15 +61,17 @@ def _check(path: Path, profiles: tuple[str, ...], claiming: Callable[[Claims], C
         violation for finding in findings if finding.code == "H1" for violation in finding.violations
     ]
     for violation in malformed:
-        console.print(f"{path}: malformed: {violation.message}", markup=False)
+        console.print(f"{path}: malformed: {violation.message}", markup=False, soft_wrap=True)
     for verdict in broken:
         codes = set(verdict.anomalies)
         shown = [
             violation for finding in findings if finding.code in codes for violation in finding.violations
         ]
-        console.print(table.violations(verdict, shown, history))
+        console.print(table.violations(verdict, shown, history), crop=False)
     if not malformed and not broken:
-        console.print(f"{path}: {len(history.records)} records, nothing violated", markup=False)
+        console.print(
+            f"{path}: {len(history.records)} records, nothing violated", markup=False, soft_wrap=True
+        )
     return BROKEN if malformed else FAILED if broken else CONFORMANT
 
 

@@ -17,7 +17,8 @@ class Progress:
 
     def __init__(self) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        self._bars = Bars(*columns, console=Console(stderr=True), transient=True)
+        terminal = Console(stderr=True)
+        self._bars = Bars(*columns, console=terminal, transient=True, disable=not terminal.is_terminal)
         self._task = self._bars.add_task("starting", total=None)
 
     def phase(self, text: str, steps: int) -> None:

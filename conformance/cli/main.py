@@ -66,7 +66,10 @@ def _run(arguments: list[str] | None) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("eventproof: interrupted", err=True)
         return BROKEN
-    except EventproofError as error:
+    except (
+        EventproofError,
+        OSError,
+    ) as error:  # of the system: a folder that cannot be written, no connection
         click.echo(f"eventproof: {error}", err=True)
         return BROKEN
     return result if isinstance(result, int) else CONFORMANT

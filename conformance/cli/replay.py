@@ -56,9 +56,12 @@ def _tell(history: History) -> bool:
     for verdict in broken:
         codes = set(verdict.anomalies)
         console.print(
-            table.violations(verdict, [v for f in findings if f.code in codes for v in f.violations], history)
+            table.violations(
+                verdict, [v for f in findings if f.code in codes for v in f.violations], history
+            ),
+            crop=False,
         )
     if not broken:
         for line in story(history, ()):
-            console.print(line, markup=False)
+            console.print(line, markup=False, soft_wrap=True)
     return bool(broken)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +51,16 @@ def command(target: str | None, adapter: str | None, **given: Any) -> int:
     )
     with Progress() as progress:
         report = run(plan, progress)
-    console.print(table.render(report, plan.folder))
+    console.print(table.render(report, plan.folder, _named(target, adapter, **given)), crop=False)
     return exit_code(report, asked=bool(given["profiles"]))
+
+
+def _named(target: str | None, adapter: str | None, **given: Any) -> str:
+    """The broker as `replay` has to be told of it."""
+    named = ["--adapter", adapter] if adapter else [target or ""]
+    for option, texts in (("--option", given["options"]), ("--claim", given["claims"])):
+        named += [word for text in texts for word in (option, text)]
+    return shlex.join(named)
 
 
 def _folder(name: str) -> Path:

@@ -104,20 +104,20 @@ class Member:
         return msgspec.structs.replace(policy, ack_timeout=policy.ack_timeout * 2)
 
     async def _receive(self, subscription: Subscription, session: int) -> bool:
-        record = self.run.record
-        again = False
+        """Handle deliveries until it is time to leave; whether another session follows."""
+        again, end = False, "session.closed"
         try:
             while not (self._stopping or again):
                 again = not await self._handle(await self._next(subscription, session), session)
         except SessionLost:
-            record("session.lost", session=session)
-            return not self._stopping
+            again, end = True, "session.lost"
         except StopAsyncIteration:
-            record("session.ended", session=session)
+            end = "session.ended"
         except asyncio.CancelledError:
             if not self._stopping:
                 raise
-        record("session.closed", session=session)
+        finally:  # a foreign error ends the session too: others may have what it held
+            self.run.record(end, session=session)
         return again and not self._stopping
 
     async def _next(self, subscription: Subscription, session: int) -> Delivery:

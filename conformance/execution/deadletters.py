@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from eventproof.adapters.policy import Policy
 from eventproof.adapters.port import Delivery
 from eventproof.conformance.events import DEAD_LETTER, call_of
@@ -11,14 +13,15 @@ READER = "reader"
 READER_LEASE = 4  # ticks
 
 
-async def read_dead(run: Run, topic: str) -> None:
-    """Read a dead-letter topic to its end and on; cancelled when drained."""
+async def read_dead(run: Run, topic: str, joined: asyncio.Event) -> None:
+    """Read a dead-letter topic to its end and on; cancelled when drained. joined: set once it reads."""
     async with (
         run.connection() as broker,
         broker.subscribe(
             topic, group=READER, policy=Policy(ack_timeout=READER_LEASE * run.site.tick)
         ) as letters,
     ):
+        joined.set()
         async for delivery in letters:
             _record_dead(run, delivery)
             await delivery.ack()

@@ -6,12 +6,13 @@ A drain that cannot be proven leaves no `drained` record; then nothing counts as
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import count
 
 import msgspec
 
+from eventproof.adapters.port import Broker
 from eventproof.conformance.execution.consumer import Member
 from eventproof.conformance.execution.deadletters import READER, READER_LEASE, read_dead
 from eventproof.conformance.execution.run import SLACK, Run, wait_for_all
@@ -29,18 +30,19 @@ async def drain(run: Run) -> None:
         for group, name in enumerate(run.groups)
     ]
     tasks = [member.start() for member in members]
+    letters = {topic: asyncio.Event() for topic in run.dead_topics if topic}
     readers = [
-        asyncio.ensure_future(run.guarded(READER, partial(read_dead, run, topic)))
-        for topic in run.dead_topics
-        if topic
+        asyncio.ensure_future(run.guarded(READER, partial(read_dead, run, topic, joined)))
+        for topic, joined in letters.items()
     ]
     try:
-        await wait_for_all((member.joined.wait() for member in members), run.site.within)
+        entered = (*(member.joined for member in members), *letters.values())
+        await wait_for_all((one.wait() for one in entered), run.site.within)
         await _probe(run)
         await asyncio.gather(
             *(_prove(run, group) for group, joined in enumerate(run.joined) if joined.is_set())
         )
-        await asyncio.gather(*(_prove_dead(run, topic) for topic in run.dead_topics if topic))
+        await asyncio.gather(*(_prove_dead(run, topic) for topic, read in letters.items() if read.is_set()))
         for member in members:
             member.stop()
         await wait_for_all(tasks, run.site.within)
@@ -78,9 +80,7 @@ async def _probe(run: Run) -> None:
     awaited: set[tuple[str, int]] = set()
     async with run.connection() as broker:
         while missing and loop.time() < deadline and not run.broken.is_set():
-            confirmed = await asyncio.gather(
-                *(run.publish(broker, "prober", step, probe=True) for step in missing)
-            )
+            confirmed = await _publish(run, broker, missing, deadline - loop.time())
             awaited.update(
                 pair
                 for step, ok in zip(missing, confirmed, strict=True)
@@ -91,6 +91,13 @@ async def _probe(run: Run) -> None:
             missing = [_renumbered(step, next(calls)) for step in again]
             await asyncio.sleep(run.site.tick if missing else 0)
     await until(run, lambda: awaited <= run.acked, enough)
+
+
+async def _publish(run: Run, broker: Broker, steps: Sequence[Publish], seconds: float) -> list[bool]:
+    """Publish side by side; which ones were confirmed. A call that does not end in time stays open."""
+    calls = [asyncio.ensure_future(run.publish(broker, "prober", step, probe=True)) for step in steps]
+    await wait_for_all(calls, seconds)
+    return [not call.cancelled() and call.result() for call in calls]
 
 
 def _renumbered(step: Publish, call: int) -> Publish:

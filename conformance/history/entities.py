@@ -21,17 +21,22 @@ Verb = Literal["ack", "nack", "reject", "extend"]
 
 
 class Call:
-    """One publish call.
+    """One publish call. i: its invoke; ended: its completion, or its invoke while it is open.
 
     confirmed: when its copy was surely stored: its own .ok unless answered duplicate, or the .ok of the
     first later call of the event answered duplicate when only this call can have stored it.
     seen: a copy was delivered, dead-lettered or read from the log. repeated: the event has other calls.
     """
 
-    __slots__ = ("confirmed", "done", "i", "invoke", "outcome", "probe", "repeated", "seen")
+    __slots__ = (
+        "confirmed", "done", "ended", "i", "invoke", "number", "outcome", "probe", "process", "repeated",
+        "seen",
+    )  # fmt: skip
 
     def __init__(self, invoke: Record) -> None:
-        self.i = invoke.i
+        self.i = self.ended = invoke.i
+        self.number = invoke.call
+        self.process = invoke.process
         self.invoke = invoke
         self.done: Record | None = None
         self.outcome: Outcome = "open"
@@ -39,10 +44,6 @@ class Call:
         self.seen = False
         self.probe = False
         self.repeated = False
-
-    @property
-    def number(self) -> int:
-        return self.invoke.call
 
     @property
     def refused(self) -> bool:
@@ -96,15 +97,16 @@ class Delivery:
 
 class Copy:
     """One stored copy as one group saw it: (call, partition, position). call is None for a phantom.
-    settled: the first ack.invoke or reject.invoke of any of its deliveries that was not refused."""
+    settled: the first ack.invoke or reject.invoke of any of its deliveries that was not refused;
+    closed: the first of them to return."""
 
-    __slots__ = ("call", "deliveries", "group", "key", "settled")
+    __slots__ = ("call", "closed", "deliveries", "group", "key", "settled")
 
     def __init__(self, group: Group, call: Call | None, key: str) -> None:
         self.group = group
         self.call = call
         self.key = key
-        self.settled = NEVER
+        self.settled = self.closed = NEVER
         self.deliveries: list[Delivery] = []
 
     @property
@@ -185,6 +187,11 @@ class Group:
     def delivered(self, call: int) -> Copy | None:
         """The first copy of the call that was delivered, if any was."""
         return self._by_call.get(call)
+
+    @property
+    def renamed(self) -> bool:
+        """Whether several copies of one call were delivered."""
+        return bool(self._more)
 
     def copies_of(self, call: int) -> list[Copy]:
         """All copies of the call that were delivered."""

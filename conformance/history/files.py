@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from eventproof.adapters.errors import EventproofError
+from eventproof.conformance.history.collection import collection_paused
 from eventproof.conformance.history.record import FORMAT, Header, History, Record
 
 CHUNK = 10_000
@@ -59,8 +60,9 @@ def read_history(lines: Iterable[bytes]) -> History:
     records: list[Record] = []
     append, decode, line = records.append, _record.decode, b""
     try:
-        for line in rest:
-            append(decode(line))
+        with collection_paused():
+            for line in rest:
+                append(decode(line))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         number = len(records) + 2
         if not line.endswith(b"\n"):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from itertools import accumulate
 
@@ -16,6 +16,10 @@ from eventproof.conformance.history.entities import NANOSECONDS, Call, Copy, Del
 from eventproof.conformance.history.faults import Faults
 from eventproof.conformance.history.record import Header, Record
 
+OUTCOMES = ("ok", "rejected", "indeterminate")
+Handlers = dict[str, tuple[Callable[[Record, str], None], str]]
+"""By kind of record: what takes it into the index, and its second argument (an outcome or a verb)."""
+
 
 class Index:
     """A history by call, delivery, copy, session and group.
@@ -23,7 +27,8 @@ class Index:
     calls: in the order of their invokes. events: the calls of each (topic, event) with several.
     logs: the last log.read of each topic. dead_drained: by dead-letter topic. strays: dead records
     that name no known group. others: records of the kinds that a single rule reads as they are.
-    remembered: what `owed.owed_calls` found, by group. defects: (moment, what is wrong) for a history that no harness can have recorded.
+    remembered: what `owed.owed_calls` found, by group. defects: (moment, what is wrong) for a history that
+    no harness can have recorded.
     """
 
     def __init__(self, header: Header, records: Sequence[Record]) -> None:
@@ -44,6 +49,10 @@ class Index:
         self.others: defaultdict[str, list[Record]] = defaultdict(list)
         self.defects: list[tuple[int, str]] = []
         self.remembered: dict[Group, list[Call]] = {}
+
+    def defect(self, record: Record, what: str) -> None:
+        """Note that the record cannot be."""
+        self.defects.append((record.i, f"{record.kind} at {record.i} {what}"))
 
     @property
     def last(self) -> Record:

@@ -38,15 +38,16 @@ def owed(index: Index, call: Call, group: Group) -> bool:
     if after(index.faults.uncovered("messages"), call.i) != NEVER:
         return False
     calls = index.events.get((invoke.topic, invoke.event), [call]) if call.repeated else [call]
-    return stored(call, calls) and not (call.repeated and _consumed_before(index, call, calls, group))
+    return stored(call, calls) and not consumed_before(index, call, group)
 
 
-def _consumed_before(index: Index, call: Call, calls: list[Call], group: Group) -> bool:
-    """Whether the claimed deduplication at the consumer may have taken the copy: the group got another
-    call of the event, not longer ago than the window."""
+def consumed_before(index: Index, call: Call, group: Group) -> bool:
+    """Whether the claimed deduplication at the consumer may have taken the copy, at first or when it was due
+    again: the group got another call of the event, not longer ago than the window."""
     dedup = index.claims.consume_dedup
-    if dedup.scope == "none":
+    if dedup.scope == "none" or not call.repeated:
         return False
+    calls = index.events.get((call.invoke.topic, call.invoke.event), ())
     window = NEVER if dedup.window is None else int(dedup.window * NANOSECONDS) + index.slack
     for other in calls:
         copy = group.delivered(other.number)

@@ -29,12 +29,12 @@ def _without(history: History, field: str, shows: Callable[[History], bool]) -> 
         candidates = next(search)
         while True:
             chosen = next(
-                (n for n, kept in enumerate(candidates) if shows(_only(history, owner, kept))), None
+                (n for n, kept in enumerate(candidates) if shows(_only(history, field, owner, kept))), None
             )
             candidates = search.send(chosen)
     except StopIteration as done:
         kept = done.value
-    return _only(history, owner, kept)
+    return _only(history, field, owner, kept)
 
 
 def _owners(history: History, field: str) -> dict[int, int]:
@@ -51,15 +51,17 @@ def _owners(history: History, field: str) -> dict[int, int]:
     return owner
 
 
-def _only(history: History, owner: dict[int, int], kept: list[int]) -> History:
+def _only(history: History, field: str, owner: dict[int, int], kept: list[int]) -> History:
     keep = {0, *kept}
-    records = [_prune(record, keep) for record in history.records if owner[record.i] in keep]
+    records = [record for record in history.records if owner[record.i] in keep]
+    if field == "call":
+        records = [_prune(record, keep) for record in records]
     return History(history.header, records)
 
 
-def _prune(record: Record, keep: set[int]) -> Record:
+def _prune(record: Record, calls: set[int]) -> Record:
     """A log read names calls too."""
     if not record.entries:
         return record
-    entries: Any = [entry for entry in record.entries if entry.call in keep]
+    entries: Any = [entry for entry in record.entries if entry.call in calls]
     return msgspec.structs.replace(record, entries=entries)

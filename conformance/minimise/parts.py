@@ -128,6 +128,8 @@ def _simpler_group(group: Group) -> Iterator[Group]:
             yield replace(group, consumers=_put(group.consumers, number, other))
     for policy in _defaults(group.policy, Policy(), *Policy.__struct_fields__):
         yield replace(group, policy=policy)
+    if group.policy.max_in_flight != 1:  # the smallest bound takes the fewest events to break
+        yield replace(group, policy=replace(group.policy, max_in_flight=1))
 
 
 def _defaults(value: Any, default: Any, *fields: str) -> Iterator[Any]:

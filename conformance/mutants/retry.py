@@ -5,7 +5,7 @@ from __future__ import annotations
 from eventproof.adapters.delivery import LeasedDelivery
 from eventproof.adapters.errors import AlreadySettled
 from eventproof.adapters.memory import Engine
-from eventproof.adapters.memory.state import Group, Session, Slot, Topic
+from eventproof.adapters.memory.state import Group, Options, Session, Slot, SlotQueue, Topic
 from eventproof.adapters.port import Receipt
 from eventproof.conformance.mutants.mutant import Mutant, rarely
 from eventproof.schemas.deadletter import Reason
@@ -89,21 +89,31 @@ class ForgetsReasons(Engine):
 class BlockedByPoison(Engine):
     """holds back a whole group while one event of it fails"""
 
-    def take(self, session: Session) -> LeasedDelivery | None:
-        group = session.group
-        poison = [s for s in group.unsettled() if s.attempt and not s.token and rarely(s.copy.event.id)]
-        if not poison:
-            return super().take(session)
-        others = [lane for lane in group.ready if lane is not poison[0].lane]
-        group.ready = type(group.ready)(lane for lane in group.ready if lane is poison[0].lane)
-        delivery = super().take(session)
-        group.ready.extend(others)
-        return delivery
+    def __init__(self, options: Options) -> None:
+        super().__init__(options)
+        self.poison: dict[Group, Slot] = {}
+        self.parked: dict[Group, list[SlotQueue]] = {}
+
+    def wait(self, group: Group, slot: Slot, delay: float) -> None:
+        if rarely(slot.copy.event.id) and group not in self.poison:
+            self.poison[group] = slot
+            self.parked[group] = list(group.ready)
+            group.ready.clear()
+        super().wait(group, slot, delay)
+
+    def make_ready(self, group: Group, lane: SlotQueue) -> None:
+        poison = self.poison.get(group)
+        if poison is None or lane is poison.lane:
+            super().make_ready(group, lane)
+        else:
+            self.parked[group].append(lane)
 
     def finish(self, group: Group, slot: Slot) -> None:
         super().finish(group, slot)
-        for _ in tuple(group.waiting):
-            self.wake(group)
+        if self.poison.get(group) is slot:
+            del self.poison[group]
+            for lane in self.parked.pop(group):
+                self.make_ready(group, lane)
 
 
 class OverfillsSessions(Engine):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from shlex import quote
 
 from rich.console import Group, RenderableType
 from rich.markup import escape
@@ -22,14 +23,15 @@ COLOURS = {
 }  # fmt: skip
 
 
-def render(report: Report, folder: Path) -> RenderableType:
-    """What the run found, worst last, so that it stands where the reader looks."""
+def render(report: Report, folder: Path, broker: str) -> RenderableType:
+    """What the run found, worst last, so that it stands where the reader looks. broker: how the command
+    line names the broker, its options and its claims, so that a replay meets the same one."""
     return Group(
         _verdicts(report),
-        *_counterexamples(report, folder),
+        *_counterexamples(report, folder, broker),
         Text(),
         _summary(report),
-        Text(f"report: {folder}"),
+        _line(f"report: {folder}"),
     )
 
 
@@ -40,7 +42,11 @@ def _verdicts(report: Report) -> Table:
     for profile in report.profiles:
         for verdict in (verdict for verdict in report.verdicts if verdict.profile == profile):
             table.add_row(
-                verdict.requirement, verdict.title, profile, _coloured(verdict.state), _evidence(verdict)
+                verdict.requirement,
+                escape(verdict.title),
+                profile,
+                _coloured(verdict.state),
+                _evidence(verdict),
             )
     return table
 
@@ -51,14 +57,14 @@ def _evidence(verdict: Verdict) -> str:
     return escape(f"{verdict.evidence}{times}{void}")
 
 
-def _counterexamples(report: Report, folder: Path) -> Iterator[RenderableType]:
+def _counterexamples(report: Report, folder: Path, broker: str) -> Iterator[RenderableType]:
     for example in report.counterexamples:
         yield Text()
         yield Text(f"{', '.join(example.requirements)} is broken ({example.anomaly})", style="bold red")
         yield Text(example.violation.message)
         yield Text(_how_found(example))
         yield from _story(example.story)
-        yield Text(f"replay: eventproof replay {folder / example.minimal} {report.target}", style="dim")
+        yield _line(f"replay: eventproof replay {quote(str(folder / example.minimal))} {broker}", style="dim")
 
 
 def violations(verdict: Verdict, found: Sequence[Violation], history: History) -> RenderableType:
@@ -72,7 +78,12 @@ def violations(verdict: Verdict, found: Sequence[Violation], history: History) -
 
 
 def _story(lines: Iterable[str]) -> list[Text]:
-    return [Text(f"  {line}", style="bold" if line.startswith("→") else "") for line in lines]
+    return [_line(f"  {line}", style="bold" if line.startswith("→") else "") for line in lines]
+
+
+def _line(text: str, style: str = "") -> Text:
+    """A line that is never broken: it is to be copied, or searched for. Print it without cropping."""
+    return Text(text, style=style, no_wrap=True, overflow="ignore")
 
 
 def _how_found(example: Counterexample) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from itertools import pairwise
 
 from eventproof.conformance.history.entities import NANOSECONDS, Act, Copy, Delivery
 from eventproof.conformance.history.faults import after, between
@@ -44,7 +45,8 @@ def _judge_low(tally: Tally, copy: Copy, known: Delivery, delivery: Delivery) ->
     before, now = known.record.attempt, delivery.record.attempt
     if now <= before:
         tally.violate(
-            f"Group {copy.group.name} was handed {copy.name} as attempt {now} after it had been attempt {before}.",
+            f"Group {copy.group.name} was handed {copy.name} as attempt {now} after it had been attempt"
+            f" {before}.",
             (known.i, delivery.i),
             copy.calls,
             copy.group,
@@ -52,8 +54,8 @@ def _judge_low(tally: Tally, copy: Copy, known: Delivery, delivery: Delivery) ->
 
 
 def _too_high(index: Index, tally: Tally) -> None:
-    """A copy's attempt exceeds its hand-outs plus the session ends, pauses and faults since its publish, each of
-    which may have cost one hand-out. Exercised: hand-outs with an attempt."""
+    """A copy's attempt exceeds its hand-outs plus the session ends, pauses and faults since its publish,
+    each of which may have cost one hand-out. Exercised: hand-outs with an attempt."""
     for group in index.groups.values():
         for copy in group.copies:
             for number, delivery in enumerate(copy.deliveries, 1):
@@ -61,7 +63,8 @@ def _too_high(index: Index, tally: Tally) -> None:
                 tally.exercised += attempt > 0
                 if attempt > number and attempt > number + losses_since(index, copy, delivery.i):
                     tally.violate(
-                        f"Group {group.name} was handed {copy.name} as attempt {attempt}, but it was hand-out {number}.",
+                        f"Group {group.name} was handed {copy.name} as attempt {attempt}, but it was"
+                        f" hand-out {number}.",
                         (*(d.i for d in copy.deliveries[: min(number, 5) - 1]), delivery.i),
                         copy.calls,
                         group,
@@ -82,7 +85,8 @@ def _overrun(index: Index, tally: Tally) -> None:
             last = copy.deliveries[-1]
             if len(copy.deliveries) > limit + _allowance(index, copy, last.i):
                 tally.violate(
-                    f"Group {group.name} was handed {copy.name} {len(copy.deliveries)} times; {limit} are allowed.",
+                    f"Group {group.name} was handed {copy.name} {len(copy.deliveries)} times; {limit} are"
+                    " allowed.",
                     tuple(d.i for d in copy.deliveries[-10:]),
                     copy.calls,
                     group,
@@ -99,14 +103,14 @@ def _allowance(index: Index, copy: Copy, until: int) -> int:
 
 
 def _early(index: Index, tally: Tally) -> None:
-    """Handed out again sooner after a confirmed nack than its delay (asked for, or the policy's) minus slack. A
-    session end or a fault in between excuses, unless delays survive it.
+    """Handed out again sooner after a confirmed nack than its delay (asked for, or the policy's) minus slack.
+    A session end or a fault in between excuses, unless delays survive it.
     Exercised: redeliveries after a nack with a delay."""
     for copy in index.redelivered:
         nacks = sorted(
             a.invoke.i for d in copy.deliveries for a in d.acts if a.verb == "nack" and not a.refused
         )
-        for number, (delivery, again) in enumerate(zip(copy.deliveries, copy.deliveries[1:]), 1):  # noqa: B905
+        for number, (delivery, again) in enumerate(pairwise(copy.deliveries), 1):
             act = _nack(delivery, again)
             if act is None or between(nacks, delivery.i, again.i) > _own(delivery, again):
                 continue
@@ -149,8 +153,8 @@ def _judge_delay(
         return
     copy = delivery.copy
     tally.violate(
-        f"Group {copy.group.name} nacked {copy.name} for {delay / NANOSECONDS:g} s and was handed it again after"
-        f" {waited / NANOSECONDS:.3f} s.",
+        f"Group {copy.group.name} nacked {copy.name} for {delay / NANOSECONDS:g} s and was handed it again"
+        f" after {waited / NANOSECONDS:.3f} s.",
         (delivery.i, act.invoke.i, again.i),
         copy.calls,
         copy.group,

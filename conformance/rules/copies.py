@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from itertools import pairwise
 
-from eventproof.conformance.history.entities import Act, Delivery, Group
+from eventproof.conformance.history.entities import NEVER, Act, Delivery, Group
 from eventproof.conformance.history.index import Index
 from eventproof.conformance.rules.redelivery import Redelivery, redeliveries
 from eventproof.conformance.rules.rule import Tally, rule
@@ -14,13 +15,8 @@ def _after_ack(index: Index, tally: Tally) -> None:
     """Handed out again, not permitted, after an ack or a reject of the copy was confirmed. Where acks are
     only sent, a session, link or broker fault after the ack makes the judgement void.
     Exercised: copies settled by an ack or a reject."""
-    verbs = {"ack", "reject"}
-    tally.exercised = sum(
-        1
-        for group in index.groups.values()
-        for copy in group.copies
-        if any(a.outcome == "ok" and a.verb in verbs for d in copy.deliveries for a in d.acts)
-    )
+    for group in index.groups.values():
+        tally.exercised += sum(copy.closed != NEVER for copy in group.copies)
     for found in redeliveries(index):
         act = found.settlement
         if act is None:
@@ -58,7 +54,8 @@ def _judge_held(index: Index, tally: Tally, *, same: bool) -> None:
 def _report(found: Redelivery, tally: Tally, why: str, moments: tuple[int, ...]) -> None:
     copy = found.again.copy
     tally.violate(
-        f"Group {copy.group.name} was handed {copy.name} again in session {found.again.session.number} {why}.",
+        f"Group {copy.group.name} was handed {copy.name} again in session {found.again.session.number}"
+        f" {why}.",
         (found.previous.i, *moments, found.again.i),
         copy.calls,
         copy.group,
@@ -66,7 +63,7 @@ def _report(found: Redelivery, tally: Tally, why: str, moments: tuple[int, ...])
 
 
 def _contended(group: Group) -> int:
-    if len(group.sessions) < 2:  # noqa: PLR2004
+    if len(group.sessions) == 1:
         return 0
     starts = sorted(s.done.i for s in group.sessions if s.done is not None and s.outcome == "ok")
     ends = sorted(s.ended for s in group.sessions if s.outcome == "ok")
@@ -79,7 +76,7 @@ def _stale_ack(index: Index, tally: Tally) -> None:
     group. Where acks are only sent, a return says nothing and the judgement is void.
     Exercised: acks invoked after the next hand-out."""
     for copy in index.redelivered:
-        for delivery, following in zip(copy.deliveries, copy.deliveries[1:]):  # noqa: B905
+        for delivery, following in pairwise(copy.deliveries):
             act = _stale(delivery, following)
             if act is None:
                 continue
@@ -91,8 +88,8 @@ def _stale_ack(index: Index, tally: Tally) -> None:
                 continue
             number, group = delivery.record.delivery, copy.group
             tally.violate(
-                f"The ack of delivery {number} ({copy.name}) returned after group {group.name} had been handed"
-                f" the event again as delivery {following.record.delivery}.",
+                f"The ack of delivery {number} ({copy.name}) returned after group {group.name} had been"
+                f" handed the event again as delivery {following.record.delivery}.",
                 (delivery.i, following.i, act.invoke.i, act.ended),
                 copy.calls,
                 group,

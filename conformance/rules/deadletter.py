@@ -15,8 +15,8 @@ from eventproof.conformance.rules.rule import Tally, rule
 
 
 def _premature(index: Index, tally: Tally) -> None:
-    """Dead-lettered for its attempts, though its failed hand-outs and the losses since its publish, each of which
-    may have cost one more, are fewer than max_attempts. Exercised: dead letters for attempts."""
+    """Dead-lettered for its attempts, though its failed hand-outs and the losses since its publish, each of
+    which may have cost one more, are fewer than max_attempts. Exercised: dead letters for attempts."""
     for group in index.groups.values():
         limit = group.policy.max_attempts
         for number, records in group.dead.items():
@@ -31,8 +31,8 @@ def _premature(index: Index, tally: Tally) -> None:
                 continue
             allowed = f"{limit} are allowed" if limit is not None else "attempts are not limited"
             tally.violate(
-                f"Call {number} was dead-lettered for group {group.name} after {len(failed)} failed attempts;"
-                f" {allowed}.",
+                f"Call {number} was dead-lettered for group {group.name} after {len(failed)} failed"
+                f" attempts; {allowed}.",
                 (*(d.i for d in failed[-10:]), record.i),
                 (number,) if number else (),
                 group,
@@ -49,8 +49,8 @@ def _acked(delivery: Delivery) -> bool:
 
 
 def _missing(index: Index, tally: Tally) -> None:
-    """Rejected with confirmation, or failed for the last allowed time with the group drained since, but not in
-    the drained dead-letter topic. The event is lost.
+    """Rejected with confirmation, or failed for the last allowed time with the group drained since, but not
+    in the drained dead-letter topic. The event is lost.
     Exercised: copies rejected or exhausted before the dead-letter topic was drained."""
     undone = index.faults.uncovered("messages")
     for group in index.groups.values():
@@ -63,8 +63,8 @@ def _missing(index: Index, tally: Tally) -> None:
             tally.exercised += 1
             if copy.call.number not in group.dead:
                 tally.violate(
-                    f"Call {copy.call.number} failed for good in group {group.name} but is not in its drained"
-                    f" dead-letter topic {topic}.",
+                    f"Call {copy.call.number} failed for good in group {group.name} but is not in its"
+                    f" drained dead-letter topic {topic}.",
                     (*(d.i for d in copy.deliveries[-5:]), moment, proof),
                     copy.calls,
                     group,
@@ -136,26 +136,24 @@ def _torn(index: Index, delivery: Delivery, until: int) -> bool:
 
 
 def _bad(index: Index, tally: Tally) -> None:
-    """A dead letter that does not keep what it was made of (identity, content, reason, attempts, error), names
-    no group of the run, or is a second copy for one group (excused as in E6; not judged where several are
-    allowed). Exercised: dead letters read."""
+    """A dead letter that does not keep what it was made of (identity, content, reason, attempts, error),
+    names no group of the run, or is a second copy for one group (excused as in E6; not judged where several
+    are allowed). Exercised: dead letters read."""
     for record in index.strays:
         tally.exercised += 1
         tally.violate(f"A dead letter names group {record.group!r}, which is none of this run.", (record.i,))
     for group in index.groups.values():
         for number, records in group.dead.items():
-            different = list({(r.partition, r.position, r.digest): r for r in reversed(records)}.values())[
-                ::-1
-            ]
+            different = list({(r.partition, r.position, r.digest): r for r in records}.values())
             tally.exercised += len(different)
             for record in different:
                 what = _spoiled(index, group, record)
                 if what:
-                    _report_bad(index, tally, group, record, what)
+                    _report_bad(tally, group, record, what)
             _judge_number(index, tally, group, number, different)
 
 
-def _report_bad(index: Index, tally: Tally, group: Group, record: Record, what: str) -> None:
+def _report_bad(tally: Tally, group: Group, record: Record, what: str) -> None:
     handed = tuple(d.i for c in group.copies_of(record.call) for d in c.deliveries)[-5:]
     name = f"call {record.call}" if record.call else f"event {record.event!r}"
     tally.violate(

@@ -116,8 +116,8 @@ def _judge_misses(index: Index, tally: Tally, calls: list[Call], window: int) ->
             tally.void += not sure and done.t - since < window
             if sure and kept:
                 tally.violate(
-                    f"Call {call.number} repeats the event of call {last.number} within the deduplication window"
-                    f" of {window / NANOSECONDS:g} s and was stored again.",
+                    f"Call {call.number} repeats the event of call {last.number} within the deduplication"
+                    f" window of {window / NANOSECONDS:g} s and was stored again.",
                     (last.i, last.done.i if last.done is not None else last.i, call.i, done.i),
                     (last.number, call.number),
                 )
@@ -145,8 +145,8 @@ def _false_dedup(index: Index, tally: Tally) -> None:
             tally.void += gap > window
             continue
         tally.violate(
-            f"Call {call.number} was answered as a duplicate, but no call of its event could have been recognised"
-            " then: its event is lost.",
+            f"Call {call.number} was answered as a duplicate, but no call of its event could have been"
+            " recognised then: its event is lost.",
             (*(c.i for c in others), call.i, done.i),
             (*(c.number for c in others), call.number),
         )
@@ -167,7 +167,8 @@ def _dedup_ghost(index: Index, tally: Tally) -> None:
         tally.exercised += 1
         if not any(c.seen for c in siblings):
             tally.violate(
-                f"Call {call.number} was answered as a duplicate, but no copy of its event was ever seen: it is lost.",
+                f"Call {call.number} was answered as a duplicate, but no copy of its event was ever seen:"
+                " it is lost.",
                 (*sorted(c.i for c in siblings), done.i, witness.i),
                 tuple(sorted(c.number for c in siblings)),
             )
@@ -189,8 +190,8 @@ def _looked_for(index: Index, call: Call, done: Record, siblings: list[Call]) ->
 
 
 def _consume_miss(index: Index, tally: Tally) -> None:
-    """Handed out to a group after another call of the event was surely settled there, surely inside the window:
-    all of it, from the first publish to this hand-out, took less than W minus slack.
+    """Handed out to a group after another call of the event was surely settled there, surely inside the
+    window: all of it, from the first publish to this hand-out, took less than W minus slack.
     Exercised: confirmed repeats of an event whose earlier call the group had settled within the window."""
     window = index.claims.consume_dedup.window
     if window is None:
@@ -228,8 +229,8 @@ def _judge_hand_out(index: Index, tally: Tally, copy: Copy, first: Call, settled
     took = handed.t - since
     if took < window - index.slack_over(since, handed.t):
         tally.violate(
-            f"Group {copy.group.name} was handed call {call.number} after it had settled the same event as call"
-            f" {first.number}, within the window of {window / NANOSECONDS:g} s.",
+            f"Group {copy.group.name} was handed call {call.number} after it had settled the same event as"
+            f" call {first.number}, within the window of {window / NANOSECONDS:g} s.",
             (settled, handed.i),
             (first.number, call.number),
             copy.group,

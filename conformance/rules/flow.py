@@ -9,8 +9,8 @@ from eventproof.conformance.rules.rule import Tally, rule
 
 
 def _over_delivery(index: Index, tally: Tally) -> None:
-    """A session holds more deliveries than max_in_flight: not possibly settled, not nacked, lease surely held.
-    Exercised: hand-outs that filled or passed max_in_flight."""
+    """A session holds more deliveries than max_in_flight: not possibly settled, not nacked, lease surely
+    held. Exercised: hand-outs that filled or passed max_in_flight."""
     for session in index.sessions.values():
         if len(session.deliveries) >= session.group.policy.max_in_flight:
             _judge_session(index, tally, session)
@@ -34,11 +34,12 @@ def _judge_closely(index: Index, tally: Tally, session: Session) -> None:
     limit, group = session.group.policy.max_in_flight, session.group
     held: list[Delivery] = []
     for delivery in session.deliveries:
-        kept, unsure = _kept(index, held, delivery, limit) if len(held) >= limit else ([], 0)
+        full = len(held) >= limit and not possibly_settled(index, delivery.copy, delivery.record)
+        kept, unsure = _kept(index, held, delivery, limit) if full else ([], 0)
         if len(kept) == limit:
             tally.violate(
-                f"Session {session.number} of group {group.name} was handed {delivery.copy.name} while it held"
-                f" {limit} others; max_in_flight is {limit}.",
+                f"Session {session.number} of group {group.name} was handed {delivery.copy.name} while it"
+                f" held {limit} others; max_in_flight is {limit}.",
                 (*(d.i for d in kept[:10]), delivery.i),
                 delivery.copy.calls,
                 group,
@@ -65,8 +66,8 @@ def _kept(index: Index, held: list[Delivery], at: Delivery, enough: int) -> tupl
 
 
 def _end(delivery: Delivery) -> int:
-    """When the delivery's hold ended for good, by an act or a lost lease."""
-    end = min(delivery.copy.settled, delivery.lost)
+    """When the delivery's hold ended for good, by an act or a lost lease; not before it began."""
+    end = max(delivery.i, min(delivery.copy.settled, delivery.lost))
     if len(delivery.acts) == 1 and delivery.acts[0].verb == "ack":
         return end
     return min(end, nacked(delivery))
@@ -99,7 +100,8 @@ def _judge_expiry(index: Index, tally: Tally, delivery: Delivery, expires: int) 
         tally.void += 1
         return
     tally.violate(
-        f"Group {group.name} was handed {delivery.copy.name} {late / NANOSECONDS:.3f} s after it had expired.",
+        f"Group {group.name} was handed {delivery.copy.name} {late / NANOSECONDS:.3f} s after it had"
+        " expired.",
         (delivery.copy.call.i if delivery.copy.call is not None else delivery.i, delivery.i),
         delivery.copy.calls,
         group,

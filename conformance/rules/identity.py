@@ -63,7 +63,8 @@ def _corrupted(index: Index, tally: Tally) -> None:
         what = _difference(call, delivery)
         if what:
             tally.violate(
-                f"Group {delivery.copy.group.name} was handed call {call.number} with another {what} than published.",
+                f"Group {delivery.copy.group.name} was handed call {call.number} with another {what} than"
+                " published.",
                 (call.i, delivery.i),
                 delivery.copy.calls,
                 delivery.copy.group,
@@ -96,7 +97,8 @@ def _misrouted(index: Index, tally: Tally) -> None:
         tally.exercised += 1
         if session.outcome == "ok" and session.done is not None:
             tally.violate(
-                f"Session {session.number} joined group {session.group.name} with a policy that contradicts the group's.",
+                f"Session {session.number} joined group {session.group.name} with a policy that contradicts"
+                " the group's.",
                 (session.invoke.i, session.done.i),
                 (),
                 session.group,
@@ -141,12 +143,12 @@ def _named(index: Index) -> Iterator[tuple[str, int, int, str, int]]:
         if done is not None and done.position and not done.duplicate:
             yield call.invoke.topic, number, done.partition, done.position, done.i
     for copy in _copies(index):
-        record, call = copy.deliveries[0].record, copy.call
-        if call is None or not record.position:
+        record, own = copy.deliveries[0].record, copy.call
+        if own is None or not record.position:
             continue
-        done = call.done
+        done = own.done
         if done is None or done.position != record.position or done.partition != record.partition:
-            yield call.invoke.topic, record.call, record.partition, record.position, record.i
+            yield own.invoke.topic, record.call, record.partition, record.position, record.i
     for topic, log in index.logs.items():
         for entry in log.entries:
             if entry.position and entry.call:

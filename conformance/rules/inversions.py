@@ -12,7 +12,7 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from itertools import accumulate
 from operator import itemgetter, lt
 
-from eventproof.conformance.history.entities import Call, Delivery, Group
+from eventproof.conformance.history.entities import Call, Copy, Delivery, Group
 
 Pair = tuple[Delivery, Delivery]
 
@@ -40,40 +40,60 @@ class Lane:
     """The first hand-outs of the events of a lane, in order, with the moments at which each call was invoked
     and confirmed beside them, so that the common case, no inversion, is one comparison an event."""
 
-    __slots__ = ("confirmed", "deliveries", "invoked")
+    __slots__ = ("confirmed", "deliveries", "invoked", "publishers")
 
     def __init__(self) -> None:
         self.deliveries: list[Delivery] = []
         self.invoked: list[int] = []
         self.confirmed: list[int] = []
+        self.publishers: set[str] = set()
 
     def add(self, delivery: Delivery, call: Call) -> None:
         """Append a first hand-out."""
         self.deliveries.append(delivery)
         self.invoked.append(call.i)
         self.confirmed.append(call.confirmed)
+        self.publishers.add(call.process)
 
     def __len__(self) -> int:
         return len(self.deliveries)
 
 
-def lanes(group: Group, *, whole: bool = False) -> dict[str, Lane]:
-    """The lanes of a group by key, those without a key left out; or its whole topic as the one lane ""."""
-    found: dict[str, Lane] = {}
-    known: set[tuple[str, str]] = set()
-    for copy in group.copies:  # in the order of their first hand-outs
-        call, key = copy.call, "" if whole else copy.key
-        if call is None or not (whole or key) or group.delivered(call.number) is not copy:
-            continue
-        if call.repeated:
-            if (key, call.invoke.event) in known:
-                continue
-            known.add((key, call.invoke.event))
-        lane = found.get(key)
-        if lane is None:
-            lane = found[key] = Lane()
-        lane.add(copy.deliveries[0], call)
+def lanes(group: Group) -> dict[str, Lane]:
+    """The lanes of a group by key, those without a key left out."""
+    found: defaultdict[str, Lane] = defaultdict(Lane)
+    for key, copy, call in _firsts(group):
+        if key:
+            found[key].add(copy.deliveries[0], call)
     return found
+
+
+def topic_lane(group: Group) -> Lane:
+    """The group's whole topic as one lane."""
+    lane, known = Lane(), set[str]()
+    for _, copy, call in _firsts(group):
+        if call.repeated:
+            if call.invoke.event in known:
+                continue
+            known.add(call.invoke.event)
+        lane.add(copy.deliveries[0], call)
+    return lane
+
+
+def _firsts(group: Group) -> Iterator[tuple[str, Copy, Call]]:
+    """(key, copy, call) of the first copy of each event of each key, in the order of first hand-outs."""
+    known: set[tuple[str, str]] = set()
+    renamed = group.renamed
+    for copy in group.copies:
+        call, key = copy.call, copy.key
+        if call is None:
+            continue
+        if call.repeated or renamed:
+            event = (key, call.invoke.event)
+            if event in known:
+                continue
+            known.add(event)
+        yield key, copy, call
 
 
 def inversions(lane: Lane, until: Sequence[int]) -> Iterator[Pair]:

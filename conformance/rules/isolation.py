@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from itertools import pairwise
 from typing import NamedTuple
 
 from eventproof.conformance.history.entities import NEVER, Call, Copy, Delivery, Group
 from eventproof.conformance.history.index import Index
 from eventproof.conformance.history.owed import owed_calls
 from eventproof.conformance.rules.rule import Tally, rule
+
+FAILING = 3
 
 
 class Waiting(NamedTuple):
@@ -29,21 +32,23 @@ class Blocked(NamedTuple):
 
 
 def _poison(index: Index, tally: Tally) -> None:
-    """An owed event of another lane was ready, its own lane free, but two more attempts of a failing event were
-    handed out before it, each to a next that had waited for longer than the slack with the event ready.
+    """An owed event of another lane was ready, its own lane free, but two more attempts of a failing event
+    were handed out before it, each to a next that had waited for longer than the slack with the event ready.
     Lanes are keys or partitions, as isolation is claimed, else partitions; under `topic` nothing is judged.
     Exercised: failing events with two more attempts around which another lane had an owed event."""
     if index.claims.isolation == "topic":
         return
     for group in index.groups.values():
-        failing = [b for copy in group.copies if len(copy.deliveries) > 2 for b in _blocks(index, copy)]  # noqa: PLR2004
+        failing = [block for copy in group.copies for block in _blocks(index, copy)]
         if failing:
             _judge_group(index, tally, group, failing)
 
 
 def _blocks(index: Index, copy: Copy) -> list[Blocked]:
+    if len(copy.deliveries) < FAILING:
+        return []
     later = [d for d in copy.deliveries[1:] if d.t - d.asked.t > index.slack_over(d.asked.t, d.t)]
-    return [Blocked(copy, first, second) for first, second in zip(later, later[1:])]  # noqa: B905
+    return [Blocked(copy, first, second) for first, second in pairwise(later)]
 
 
 def _judge_group(index: Index, tally: Tally, group: Group, failing: list[Blocked]) -> None:
@@ -61,8 +66,8 @@ def _judge_group(index: Index, tally: Tally, group: Group, failing: list[Blocked
         if held is not None and held.handed > second.i:
             blamed.add(id(copy))
             tally.violate(
-                f"Call {held.call.number} waited in group {group.name} while {copy.name}, of another lane, was"
-                " attempted twice more.",
+                f"Call {held.call.number} waited in group {group.name} while {copy.name}, of another lane,"
+                " was attempted twice more.",
                 (held.call.i, copy.first.i, first.asked.i, first.i, second.asked.i, second.i),
                 (*copy.calls, held.call.number),
                 group,
@@ -112,17 +117,9 @@ def _waiting(index: Index, group: Group) -> list[Waiting]:
             arrived.append((copy.first.i, lane, call, copy))
     for handed, lane, call, copy in sorted(arrived, key=lambda a: a[0]):
         found.append(Waiting(max(call.confirmed, busy.get(lane, 0)), handed, lane, call))
-        busy[lane] = max(busy.get(lane, 0), _free(copy))
+        busy[lane] = max(busy.get(lane, 0), copy.closed)
     found += [Waiting(max(c.confirmed, busy.get(lane, 0)), NEVER, lane, c) for lane, c in undelivered]
     return sorted((w for w in found if w.ready < NEVER), key=lambda w: w.ready)
-
-
-def _free(copy: Copy) -> int:
-    """When the copy was surely settled and its lane free, as its confirmed settlement tells."""
-    settles = (
-        a.ended for d in copy.deliveries for a in d.acts if a.outcome == "ok" and a.verb in {"ack", "reject"}
-    )
-    return min(settles, default=NEVER)
 
 
 def _partition(call: Call) -> int:

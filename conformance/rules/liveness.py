@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 
 from eventproof.conformance.history.entities import NANOSECONDS, NEVER, Call, Group, Session
 from eventproof.conformance.history.index import Index
@@ -12,9 +12,9 @@ from eventproof.conformance.rules.rule import Tally, rule
 
 
 def _stuck_consumer(index: Index, tally: Tally) -> None:
-    """A confirmed probe was not handed out to a group within T, though a session of the group waited for it all
-    that time and got no other new event. T counts from the latest of the probe's confirm, the last heal, the
-    first next of the session and the last first hand-out of another event.
+    """A confirmed probe was not handed out to a group within T, though a session of the group waited for it
+    all that time and got no other new event. T counts from the latest of the probe's confirm, the last heal,
+    the first next of the session and the last first hand-out of another event.
     Void if the history ends earlier. Exercised: confirmed probes and groups owed them."""
     probes = [call for call in index.calls.values() if call.probe and call.outcome == "ok"]
     for group in index.groups.values():
@@ -29,8 +29,9 @@ def _judge_probe(index: Index, tally: Tally, group: Group, probe: Call, arrivals
     copy, done = group.delivered(probe.number), probe.done
     if done is None or probe.number in group.dead:
         return
-    until, end = (copy.first.t, copy.first.i) if copy is not None else (index.last.t, NEVER)
-    since = _waiting_since(index, group, done, end)
+    seen = copy.first.record if copy is not None else _given_up(index, group)
+    until = seen.t
+    since = _waiting_since(index, group, done, seen.i)
     if since is None:
         return
     at = bisect_right(arrivals, until - 1)
@@ -44,12 +45,22 @@ def _judge_probe(index: Index, tally: Tally, group: Group, probe: Call, arrivals
         return
     fate = "was handed out only after" if copy is not None else "was not handed out within"
     tally.violate(
-        f"Probe call {probe.number} {fate} {waited / NANOSECONDS:.1f} s in group {group.name}, whose consumer was"
-        " waiting.",
-        (probe.i, done.i, *((copy.first.i,) if copy is not None else (index.last.i,))),
+        f"Probe call {probe.number} {fate} {waited / NANOSECONDS:.1f} s in group {group.name}, whose"
+        " consumer was waiting.",
+        (probe.i, done.i, seen.i),
         (probe.number,),
         group,
     )
+
+
+def _given_up(index: Index, group: Group) -> Record:
+    """When nobody waited for an event any more: the end of the group's last session, or of the history."""
+    ended = max((s.ended for s in group.sessions if s.outcome == "ok"), default=NEVER)
+    return index.last if ended == NEVER else index.records[bisect_left(index.records, ended, key=_moment)]
+
+
+def _moment(record: Record) -> int:
+    return record.i
 
 
 def _limit(index: Index) -> int:
@@ -57,14 +68,14 @@ def _limit(index: Index) -> int:
 
 
 def _waiting_since(index: Index, group: Group, done: Record, end: int) -> int | None:
-    """ns since when a session that lives until moment `end` has waited for the probe, or None if none does."""
-    last = index.last.i if end == NEVER else end
-    waits = [_waits(index, s, last) for s in group.sessions if s.outcome == "ok"]
+    """ns since when a session that lives until moment `end` has waited for the probe, or None if none
+    does."""
+    waits = [_waits(s, end) for s in group.sessions if s.outcome == "ok"]
     since = min((w for w in waits if w is not None), default=None)
-    return None if since is None else max(since, done.t, _healed(index, last))
+    return None if since is None else max(since, done.t, _healed(index, end))
 
 
-def _waits(index: Index, session: Session, until: int) -> int | None:
+def _waits(session: Session, until: int) -> int | None:
     return session.entered.t if session.entered is not None and session.ended >= until else None
 
 

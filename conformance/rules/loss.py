@@ -8,15 +8,15 @@ from typing import NamedTuple
 from eventproof.conformance.history.entities import NEVER, Call, Copy, Delivery, Group
 from eventproof.conformance.history.faults import after
 from eventproof.conformance.history.index import Index
-from eventproof.conformance.history.owed import drained, missing, owed, owed_calls
+from eventproof.conformance.history.owed import consumed_before, drained, missing, owed, owed_calls
 from eventproof.conformance.history.record import Record
 from eventproof.conformance.history.settled import expired, in_settlement, possibly_settled, released
 from eventproof.conformance.rules.rule import Tally, rule
 
 
 def _lost_in_the_middle(index: Index, tally: Tally) -> None:
-    """A call owed to a group was neither delivered nor dead-lettered, though a later event of its lane (D1) was
-    delivered. This needs no drain. Void if another session may have been about to hand the call out when
+    """A call owed to a group was neither delivered nor dead-lettered, though a later event of its lane (D1)
+    was delivered. This needs no drain. Void if another session may have been about to hand the call out when
     the history ended. Exercised: calls owed in a lane of which something was delivered."""
     for group in index.groups.values():
         tally.exercised += _owed_in_lanes(index, group)
@@ -26,8 +26,8 @@ def _lost_in_the_middle(index: Index, tally: Tally) -> None:
                 continue
             later = follower.copy
             tally.violate(
-                f"Call {call.number} never reached group {group.name}, though {later.name}, published after it was"
-                " confirmed, did.",
+                f"Call {call.number} never reached group {group.name}, though {later.name}, published after"
+                " it was confirmed, did.",
                 (call.i, call.confirmed, follower.i),
                 (call.number, *later.calls),
                 group,
@@ -72,9 +72,7 @@ def _lost(index: Index, tally: Tally) -> None:
     after the call completed. Exercised: calls owed to a group that was drained after them."""
     for group in index.groups.values():
         proof = drained(index, group)
-        tally.exercised += (
-            sum(1 for call in owed_calls(index, group) if _completed(call) < proof) if proof else 0
-        )
+        tally.exercised += sum(1 for call in owed_calls(index, group) if call.ended < proof) if proof else 0
         for call, _ in _lost_calls(index, group):
             _report_lost(tally, group, call, proof)
 
@@ -82,18 +80,14 @@ def _lost(index: Index, tally: Tally) -> None:
 def _lost_calls(index: Index, group: Group) -> Iterator[tuple[Call, int]]:
     """Missing calls with a proof of drain after them."""
     proof = drained(index, group)
-    return ((call, proof) for call in missing(index, group) if _completed(call) < proof)
-
-
-def _completed(call: Call) -> int:
-    return call.done.i if call.done is not None else call.i
+    return ((call, proof) for call in missing(index, group) if call.ended < proof)
 
 
 def _report_lost(tally: Tally, group: Group, call: Call, proof: int) -> None:
     fate = "was confirmed" if call.outcome == "ok" else "took effect"
     tally.violate(
         f"Call {call.number} {fate} but never reached group {group.name}, which has drained.",
-        (call.i, _completed(call), proof),
+        (call.i, call.ended, proof),
         (call.number,),
         group,
     )
@@ -127,31 +121,34 @@ def _abandoned(index: Index, group: Group) -> Iterator[Abandoned]:
             continue  # some brokers rename a copy when they redeliver it
         last = max((d for c in copies for d in c.deliveries), key=lambda d: d.i)
         gone = group.deleted > last.i or after(undone, call.i) != NEVER
-        if not gone and not expired(index, copy, index.last.t):
+        if not gone and not expired(index, copy, index.last.t) and not consumed_before(index, call, group):
             yield Abandoned(call, group, last)
 
 
 def _lost_redelivery(index: Index, tally: Tally) -> None:
-    """A call was handed out to a group, which has drained since; it is not dead-lettered, and no ack or reject
-    of any of its deliveries returned, is indeterminate or open.
+    """A call was handed out to a group, which has drained since; it is not dead-lettered, and no ack or
+    reject of any of its deliveries returned, is indeterminate or open.
     Exercised: copies of which a hand-out failed before the drain."""
     for group in index.groups.values():
         proof = drained(index, group)
-        tally.exercised += sum(1 for copy in group.copies if _failed(index, copy.first, proof))
+        tally.exercised += sum(1 for copy in group.copies if _failed(index, copy, proof))
         for call, _, last in _abandoned(index, group):
             if last.i < proof:
                 tally.violate(
-                    f"Call {call.number} was handed to group {group.name}, never settled and not handed out again:"
-                    " the group has drained.",
+                    f"Call {call.number} was handed to group {group.name}, never settled and not handed out"
+                    " again: the group has drained.",
                     (call.i, last.i, proof),
                     (call.number,),
                     group,
                 )
 
 
-def _failed(index: Index, delivery: Delivery, before: int) -> bool:
-    """Whether it was nacked or taken away before the moment, and never acked or rejected."""
-    return not in_settlement(delivery, NEVER) and released(index, delivery) < before
+def _failed(index: Index, copy: Copy, before: int) -> bool:
+    """Whether its first hand-out was nacked or taken away before the moment, and never acked or rejected."""
+    if copy.settled != NEVER and len(copy.deliveries) == 1:
+        return False
+    first = copy.first
+    return not in_settlement(first, NEVER) and released(index, first) < before
 
 
 def _premature_settle(index: Index, tally: Tally) -> None:
@@ -173,21 +170,22 @@ def _placed(index: Index, group: Group, partition: int) -> Iterator[tuple[int, i
     for call in index.topics.get(group.topic, ()):
         copy, done = group.delivered(call.number), call.done
         where = copy.first.record if copy is not None else done
-        if where is not None and where.partition == partition and where.position.isdecimal():
-            if copy is not None or (owed(index, call, group) and not call.duplicate):
-                yield int(where.position), call.number
+        if where is None or where.partition != partition or not where.position.isdecimal():
+            continue
+        if copy is not None or (owed(index, call, group) and not call.duplicate):
+            yield int(where.position), call.number
 
 
 def _judge_passed(index: Index, tally: Tally, group: Group, number: int, record: Record) -> None:
     copy, call = group.delivered(number), index.calls[number]
     if number in group.dead or (copy is not None and possibly_settled(index, copy, record)):
         return
-    if copy is None and _completed(call) > record.i:
+    if (copy is None and call.ended > record.i) or consumed_before(index, call, group):
         return
     handed = tuple(d.i for d in copy.deliveries if d.i < record.i) if copy is not None else ()
     tally.violate(
-        f"Group {group.name} counts everything up to position {record.position} of partition {record.partition} as"
-        f" settled, but call {number} at or before it was not acked.",
+        f"Group {group.name} counts everything up to position {record.position} of partition"
+        f" {record.partition} as settled, but call {number} at or before it was not acked.",
         (call.i, *handed[-3:], record.i),
         (number,),
         group,
@@ -223,12 +221,12 @@ def _unseen(index: Index, tally: Tally) -> None:
     for group in index.groups.values():
         tally.exercised += 1
         proof = drained(index, group)
-        unseen = [(c, _completed(c)) for c in missing(index, group) if _completed(c) >= proof]
+        unseen = [(c, c.ended) for c in missing(index, group) if c.ended >= proof]
         unseen += [(a.call, a.last.i) for a in _abandoned(index, group) if a.last.i >= proof]
         for call, moment in unseen:
             tally.violate(
-                f"Call {call.number} is not settled for group {group.name}, and nothing proves that it is not still"
-                " to come.",
+                f"Call {call.number} is not settled for group {group.name}, and nothing proves that it is"
+                " not still to come.",
                 (call.i, moment),
                 (call.number,),
                 group,

@@ -9,7 +9,7 @@ from itertools import combinations
 from eventproof.conformance.history.entities import Delivery, Group
 from eventproof.conformance.history.faults import between
 from eventproof.conformance.history.index import Index
-from eventproof.conformance.rules.inversions import Lane, Pair, disagreements, inversions, lanes
+from eventproof.conformance.rules.inversions import Lane, Pair, disagreements, inversions, lanes, topic_lane
 from eventproof.conformance.rules.rule import Tally, rule
 
 
@@ -28,8 +28,7 @@ def _reordered_pipelined(index: Index, tally: Tally) -> None:
     for group in index.groups.values():
         for lane in lanes(group).values():
             if lane.invoked == sorted(lane.invoked) and not index.faults.changed:
-                publishers = {d.copy.call.invoke.process for d in lane.deliveries if d.copy.call is not None}
-                tally.exercised += len(lane) - len(publishers)
+                tally.exercised += len(lane) - len(lane.publishers)
                 continue
             for own in _by_publisher(lane):
                 _judge(index, tally, group, own, pipelined=True)
@@ -39,8 +38,7 @@ def _inverted(index: Index, tally: Tally) -> None:
     """D1 over the whole topic, with or without keys.
     Exercised: first hand-outs that follow another of the topic."""
     for group in index.groups.values():
-        for lane in lanes(group, whole=True).values():
-            _judge(index, tally, group, lane)
+        _judge(index, tally, group, topic_lane(group))
 
 
 def _by_publisher(lane: Lane) -> Iterable[Lane]:
@@ -48,7 +46,7 @@ def _by_publisher(lane: Lane) -> Iterable[Lane]:
     for delivery in lane.deliveries:
         call = delivery.copy.call
         if call is not None and call.outcome == "ok" and not call.duplicate:
-            found[call.invoke.process].add(delivery, call)
+            found[call.process].add(delivery, call)
     return found.values()
 
 
@@ -81,8 +79,8 @@ def _report(tally: Tally, group: Group, late: Delivery, early: Delivery) -> None
     key = f" of key {late.copy.key!r}" if late.copy.key and late.copy.key == early.copy.key else ""
     confirmed = (first.confirmed,) if first.confirmed < second.i else ()
     tally.violate(
-        f"Group {group.name} was handed call {second.number}{key} before call {first.number}, which had been"
-        f" {'confirmed' if confirmed else 'invoked'} before call {second.number} was invoked.",
+        f"Group {group.name} was handed call {second.number}{key} before call {first.number}, which had"
+        f" been {'confirmed' if confirmed else 'invoked'} before call {second.number} was invoked.",
         (first.i, *confirmed, second.i, early.i, late.i),
         (first.number, second.number),
         group,

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 from eventproof.conformance.history.entities import Act, Copy, Delivery
@@ -47,7 +48,7 @@ def redeliveries(index: Index) -> Iterator[Redelivery]:
         nacks = sorted(
             a.invoke.i for d in copy.deliveries for a in d.acts if a.verb == "nack" and not a.refused
         )
-        for previous, again in zip(copy.deliveries, copy.deliveries[1:]):  # noqa: B905
+        for previous, again in pairwise(copy.deliveries):
             settlement = _standing(index, settlements, again)
             if settlement is not None:
                 verdict = _after_settlement(index, previous, again, settlement)

@@ -20,11 +20,10 @@ def _broken_by_retry(index: Index, tally: Tally) -> None:
         previous = lane[0].copy
         for delivery in lane:
             copy = delivery.copy
-            if copy is previous:
+            if copy is previous and not unsettled:
                 continue
-            tally.exercised += 1
-            moment = delivery.i
-            if unsettled or previous.settled > moment:
+            tally.exercised += copy is not previous
+            if unsettled or previous.settled > delivery.i:
                 if previous.first.i > (unsettled[-1].first.i if unsettled else 0):
                     unsettled.append(previous)
                 _judge_hand_out(index, tally, group, unsettled, delivery)
@@ -52,8 +51,8 @@ def _judge_unsettled(
             continue
         attempts = [d.i for d in copy.deliveries if d.i < delivery.i]
         tally.violate(
-            f"Group {group.name} was handed {delivery.copy.name} of key {copy.key!r} while {copy.name}, handed"
-            " out before it, was not settled.",
+            f"Group {group.name} was handed {delivery.copy.name} of key {copy.key!r} while {copy.name},"
+            " handed out before it, was not settled.",
             (*attempts[-3:], delivery.i),
             copy.calls + delivery.copy.calls,
             group,
@@ -88,8 +87,8 @@ def _judge_lane(index: Index, tally: Tally, group: Group, lane: list[Delivery]) 
         )
         if other is not None:
             tally.violate(
-                f"Sessions {other.session.number} and {own} of group {group.name} held {other.copy.name} and"
-                f" {delivery.copy.name} of key {delivery.copy.key!r} at the same time.",
+                f"Sessions {other.session.number} and {own} of group {group.name} held {other.copy.name}"
+                f" and {delivery.copy.name} of key {delivery.copy.key!r} at the same time.",
                 (other.i, delivery.i),
                 other.copy.calls + delivery.copy.calls,
                 group,

@@ -51,13 +51,17 @@ def judged(histories: Sequence[History]) -> dict[str, Verdict]:
     """The verdicts over some histories, by requirement."""
     found: dict[str, Total] = {}
     totals(enumerate(map(judge, histories), 1), found)
-    return {verdict.requirement: verdict for verdict in verdicts(requirements, histories[0].header.claims, found)}
+    return {
+        verdict.requirement: verdict for verdict in verdicts(requirements, histories[0].header.claims, found)
+    }
 
 
 def broken(histories: Sequence[History]) -> dict[str, str]:
     """The requirements that fell, each with its state."""
     return {
-        name: verdict.state for name, verdict in judged(histories).items() if verdict.state in {"fail", "hang"}
+        name: verdict.state
+        for name, verdict in judged(histories).items()
+        if verdict.state in {"fail", "hang"}
     }
 
 

@@ -85,7 +85,14 @@ class Story:
     def invoke(self, key: str = "", *, event: int = 0, by: str = "p", topic: str = "t", **fields: Any) -> int:
         """A publish call begins; `event` repeats that call's event."""
         call = len(self.calls) + 1
-        about = {"topic": topic, "event": f"s {event or call}", "type": "a.b", "key": key, "digest": "d", **fields}
+        about = {
+            "topic": topic,
+            "event": f"s {event or call}",
+            "type": "a.b",
+            "key": key,
+            "digest": "d",
+            **fields,
+        }
         self.calls[call] = about
         self.record("publish.invoke", process=by, call=call, **about)
         return call
@@ -94,7 +101,9 @@ class Story:
         known = {"duplicate": False, "position": str(call), "partition": 0} if kind == "ok" else {}
         self.record(f"publish.{kind}", call=call, **{**known, **fields})
 
-    def publish(self, key: str = "", *, duplicate: bool | None = False, outcome: str = "ok", **fields: Any) -> int:
+    def publish(
+        self, key: str = "", *, duplicate: bool | None = False, outcome: str = "ok", **fields: Any
+    ) -> int:
         """A whole publish call."""
         call = self.invoke(key, **fields)
         self.outcome(call, outcome, **({"duplicate": duplicate} if outcome == "ok" else {}))
@@ -162,14 +171,18 @@ class Story:
 
     def drain(self, group: str = "g", *, gap: float = 1000.0, topic: str = "t", **numbers: int) -> None:
         """Proof that nothing more arrives."""
-        self.record("drained", topic=topic, group=group, numbers={**IDLE, "gap_ns": int(gap * SECOND), **numbers})
+        self.record(
+            "drained", topic=topic, group=group, numbers={**IDLE, "gap_ns": int(gap * SECOND), **numbers}
+        )
 
     def drain_dead(self) -> None:
         self.drain("", topic="dead")
 
     def log(self, *entries: tuple[int, str], topic: str = "t") -> None:
         """A complete read of the log: (call, position)."""
-        self.record("log.read", topic=topic, entries=[LogEntry(call, position, 0) for call, position in entries])
+        self.record(
+            "log.read", topic=topic, entries=[LogEntry(call, position, 0) for call, position in entries]
+        )
 
     def history(self) -> History:
         return History(self.header, self.records)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import subprocess
@@ -98,7 +99,7 @@ except UnknownAdapter as error:
     )
 
 
-def test_a_restart_in_the_middle_loses_nothing_and_is_over_in_a_second(nats):
+def test_a_restart_in_the_middle_loses_nothing_and_is_soon_over(nats):
     async def story(server):
         await server.start()
         await provision(server.url, "t", partitions=3)
@@ -128,9 +129,13 @@ def test_a_restart_in_the_middle_loses_nothing_and_is_over_in_a_second(nats):
                     seen.append(delivery.event.data)
 
             async with two.subscribe("t", group="g", policy=policy) as session:
+                start = asyncio.get_running_loop().time()
                 receiving = asyncio.ensure_future(receive(session))
                 await publish()
                 await asyncio.wait_for(receiving, 8)
+                assert asyncio.get_running_loop().time() - start < 4, (
+                    "the lease of what is held, and little more"
+                )
                 assert set(seen) == set(range(number))
 
     with_own_server(story)
@@ -148,6 +153,23 @@ def test_a_waiting_member_goes_on_after_the_server_was_killed(nats):
             await broker.publish("t", nats.event(1))
             start = asyncio.get_running_loop().time()
             assert (await asyncio.wait_for(waiting, 3)).event.data == 1
+            assert asyncio.get_running_loop().time() - start < 1
+
+    with_own_server(story)
+
+
+def test_who_waits_for_an_answer_is_told_when_the_connection_is_lost(nats):
+    async def story(server):
+        await server.start()
+        await provision(server.url, "t", partitions=1)
+        async with connect(server.url) as broker:
+            os.kill(server.pid, signal.SIGSTOP)
+            start = asyncio.get_running_loop().time()
+            publishing = asyncio.ensure_future(broker.publish("t", nats.event(1)))
+            await asyncio.sleep(0.05)
+            await server.stop(signal.SIGKILL)
+            with pytest.raises(Indeterminate, match="lost"):
+                await publishing
             assert asyncio.get_running_loop().time() - start < 1
 
     with_own_server(story)

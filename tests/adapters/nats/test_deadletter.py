@@ -22,7 +22,7 @@ async def letters(nats, broker, dead, number):
     """So many dead letters, and no more."""
     async with broker.subscribe(dead, group="reader") as session:
         found = [from_dead_letter(event) for event in await nats.take(session, number)]
-        await nats.nothing(session)
+        await nats.nothing(session, 0.1)
         return found
 
 
@@ -31,7 +31,7 @@ async def until_silence(nats, session):
     served = set()
     while True:
         try:
-            delivery = await nats.next(session, 1.0)
+            delivery = await nats.next(session, 0.8)
         except asyncio.TimeoutError:
             return served
         served.add(delivery.partition)
@@ -40,7 +40,8 @@ async def until_silence(nats, session):
 
 def test_dlq_001_an_exhausted_event_and_dlq_006_a_rejected_one_leave_one_dead_letter_each(nats):
     async def story():
-        topic, dead, policy = await topics(nats)
+        # At the last attempt no back-off is waited for.
+        topic, dead, policy = await topics(nats, backoff=(0.02, 0.02, 30.0))
         async with nats.broker() as broker:
             poison, bad, good = (nats.event(n, "k") for n in (1, 2, 3))
             for event in (poison, bad, good):
@@ -66,13 +67,13 @@ def test_dlq_001_an_exhausted_event_and_dlq_006_a_rejected_one_leave_one_dead_le
 
 def test_red_005_an_event_whose_last_lease_ran_out_is_not_handed_out_again(nats):
     async def story():
-        topic, dead, policy = await topics(nats, max_attempts=2, ack_timeout=0.15)
+        topic, dead, policy = await topics(nats, max_attempts=2, ack_timeout=0.1)
         async with nats.broker() as broker:
             await broker.publish(topic, nats.event(1))
             async with broker.subscribe(topic, group="g", policy=policy) as session:
                 await (await nats.next(session)).lost
                 await (await nats.next(session)).lost
-                await nats.nothing(session, 1.2)
+                await nats.nothing(session, 0.9)
             ((event, told),) = await letters(nats, broker, dead, 1)
         assert (event, told.reason, told.attempts) == (nats.event(1, time=event.time), "attempts", 2)
 
@@ -104,7 +105,7 @@ def test_dlq_002_what_was_fetched_ahead_and_returned_does_not_use_up_attempts(na
 
 def test_dlq_004_a_crash_between_the_dead_letter_and_the_end_leaves_one_dead_letter(nats, monkeypatch):
     async def story():
-        topic, dead, policy = await topics(nats, ack_timeout=0.3)
+        topic, dead, policy = await topics(nats, ack_timeout=0.15)
         async with nats.broker() as broker:
             await broker.publish(topic, nats.event(1))
             async with broker.subscribe(topic, group="g", policy=policy) as session:
@@ -206,12 +207,12 @@ def test_flw_002_an_expired_event_is_not_handed_out(nats, max_attempts):
         topic, dead, policy = await topics(nats, max_attempts=max_attempts)
         if max_attempts is None:
             policy = Policy()
-        soon = datetime.now(timezone.utc) + timedelta(seconds=0.3)
+        soon = datetime.now(timezone.utc) + timedelta(seconds=0.15)
         async with nats.broker() as broker:
             await broker.publish(topic, nats.event(1, extensions={"expirytime": soon - timedelta(hours=1)}))
             await broker.publish(topic, nats.event(2, extensions={"expirytime": soon}))
             await broker.publish(topic, nats.event(3, extensions={"expirytime": soon + timedelta(hours=1)}))
-            await asyncio.sleep(0.4)
+            await asyncio.sleep(0.2)
             async with broker.subscribe(topic, group="g", policy=policy) as session:
                 assert [event.data for event in await nats.take(session, 1)] == [3]
                 await nats.nothing(session)

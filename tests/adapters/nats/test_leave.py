@@ -59,7 +59,7 @@ def test_a_leaving_member_swallows_no_event(nats):
 def test_a_settled_delivery_is_not_returned(nats):
     async def story():
         topic = await nats.topic(partitions=2)
-        policy = Policy(ack_timeout=0.2)
+        policy = Policy(ack_timeout=0.1)
         async with nats.broker() as broker:
             for n in range(6):
                 await broker.publish(topic, nats.event(n))
@@ -67,7 +67,7 @@ def test_a_settled_delivery_is_not_returned(nats):
                 settling = [asyncio.ensure_future((await nats.next(session)).ack()) for _ in range(6)]
             await asyncio.gather(*settling)
             async with broker.subscribe(topic, group="g", policy=policy) as session:
-                await nats.nothing(session, 1.0)
+                await nats.nothing(session, 0.8)
 
     asyncio.run(story())
 

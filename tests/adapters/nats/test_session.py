@@ -204,15 +204,20 @@ def test_names_of_the_greatest_length_work(nats):
 def test_flw_001_no_more_are_handed_out_than_may_be_in_flight(nats):
     async def story():
         topic = await nats.topic(partitions=8)
-        async with nats.broker() as broker:
+        policy = Policy(max_in_flight=2)
+        async with (
+            nats.broker() as broker,
+            nats.broker() as other,
+            broker.subscribe(topic, group="g", policy=policy) as session,
+        ):
+            await nats.nothing(session, 0.2)  # by now a pull waits in every lane
             for n in range(40):
-                await broker.publish(topic, nats.event(n))
-            async with broker.subscribe(topic, group="g", policy=Policy(max_in_flight=2)) as session:
-                held = [await nats.next(session), await nats.next(session)]
-                await nats.nothing(session)
-                await held[0].ack()
-                held[0] = await nats.next(session)
-                await nats.nothing(session, 0.1)
+                await other.publish(topic, nats.event(n))
+            held = [await nats.next(session), await nats.next(session)]
+            await nats.nothing(session)
+            await held[0].ack()
+            held[0] = await nats.next(session)
+            await nats.nothing(session, 0.1)
 
     asyncio.run(story())
 
@@ -269,6 +274,23 @@ def test_adp_006_cancelled_waits_lose_nothing(nats):
                 await delivery.ack()
             await task
             assert sorted(seen) == list(range(100))
+
+    asyncio.run(story())
+
+
+def test_adp_006_a_wait_that_is_cancelled_while_a_lease_is_renewed_loses_nothing(nats):
+    async def story():
+        topic = await nats.topic()
+        policy = Policy(ack_timeout=0.1)
+        async with nats.broker() as broker, broker.subscribe(topic, group="g", policy=policy) as session:
+            await nats.nothing(session, 0.05)
+            await broker.publish(topic, nats.event(1))
+            await asyncio.sleep(0.28)  # fetched ahead, and more than half of the grace is gone
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(session.__anext__(), 0.00001)
+            delivery = await nats.next(session)
+            assert delivery.attempt == 1
+            await delivery.ack()
 
     asyncio.run(story())
 

@@ -56,5 +56,8 @@ def found(told: Story | History) -> set[str]:
     for finding in result.values():
         for violation in finding.violations:
             assert violation.message.endswith((".", "?")) or finding.code == "P1"
-            assert list(violation.records) == sorted(set(violation.records)), (finding.code, violation.records)
+            assert list(violation.records) == sorted(set(violation.records)), (
+                finding.code,
+                violation.records,
+            )
     return {code for code, f in result.items() if f.count and JUDGED.get(code, lambda c: True)(claims)}

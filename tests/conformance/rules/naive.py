@@ -102,9 +102,9 @@ class Naive:
     def lease(self, d: Record, at: int) -> int:
         end = d.t + self.timeout(d)
         for verb, invoke, done in self.acts(d):
-            if verb == "extend" and done is not None and self.how(done) == "ok" and done.i < at:
-                if invoke.t <= end - self.slack - self.stalled(d.t, invoke.t):
-                    end = invoke.t + self.timeout(d)
+            renewed = verb == "extend" and done is not None and self.how(done) == "ok" and done.i < at
+            if renewed and invoke.t <= end - self.slack - self.stalled(d.t, invoke.t):
+                end = invoke.t + self.timeout(d)
         return end
 
     def let_go(self, d: Record, at: Record) -> bool | None:
@@ -121,36 +121,46 @@ class Naive:
             return True
         return False if at.t <= end - self.slack - self.stalled(d.t, at.t) else None
 
+    def in_settlement(self, d: Record, at: Record) -> bool:
+        """An ack or reject of d was invoked before `at` and not known to be refused then."""
+        return any(
+            verb in {"ack", "reject"}
+            and invoke.i < at.i
+            and (done is None or done.kind.endswith((".ok", ".indeterminate")) or done.i > at.i)
+            for verb, invoke, done in self.acts(d)
+        )
+
     def possibly_settled(self, copy: list[Record], at: Record) -> bool:
         earlier = [d for d in copy if d.i < at.i]
-        for d in earlier:
-            for verb, invoke, done in self.acts(d):
-                if verb in {"ack", "reject"} and invoke.i < at.i:
-                    if self.how(done) != "rejected" or (done is not None and done.i > at.i):
-                        return True
-        # a delivery may settle a copy whose other delivery is yet to come: acts are the copy's
-        for d in copy:
-            if any(v in {"ack", "reject"} and r.i < at.i and self.how(c) != "rejected" for v, r, c in self.acts(d)):
-                return True
         if not earlier:
             return False
         last = earlier[-1]
-        if any(last.i < r.i < at.i for r in self.kills_not_survived(self.claims.survives.messages)):
-            return True
+        killed = self.kills_not_survived(self.claims.survives.messages)
+        return (
+            any(self.in_settlement(d, at) for d in earlier)
+            or any(last.i < r.i < at.i for r in killed)
+            or (self.may_be_dead(earlier) and self.has_failed(last, at))
+        )
+
+    def may_be_dead(self, hand_outs: list[Record]) -> bool:
+        last = hand_outs[-1]
         limit = next(g for g in self.groups() if g.name == last.group).policy.max_attempts
         dead = any(r.call == last.call and r.group == last.group for r in self.kind("dead"))
-        if dead or (limit is not None and max(len(earlier), last.attempt) >= limit):
-            nacks = [(r, c) for v, r, c in self.acts(last) if v == "nack" and r.i < at.i]
-            if any(c is None or c.i > at.i or self.how(c) != "rejected" for _, c in nacks):
-                return True
-            return self.let_go(last, at) is not False
-        return False
+        return dead or (limit is not None and max(len(hand_outs), last.attempt) >= limit)
+
+    def has_failed(self, last: Record, at: Record) -> bool:
+        nacks = [c for v, r, c in self.acts(last) if v == "nack" and r.i < at.i]
+        nacked = any(c is None or c.i > at.i or self.how(c) != "rejected" for c in nacks)
+        return nacked or self.let_go(last, at) is not False
 
     # what is owed
 
     def drained(self, group: GroupInfo) -> int:
         asked = [
-            r.delay for d in self.deliveries(group.name) for v, r, _ in self.acts(d) if v == "nack" and r.delay > 0
+            r.delay
+            for d in self.deliveries(group.name)
+            for v, r, _ in self.acts(d)
+            if v == "nack" and r.delay > 0
         ]
         wait = max(group.policy.ack_timeout, *group.policy.backoff, *asked, 0)
         return max(
@@ -179,7 +189,9 @@ class Naive:
         done = self.outcome(invoke)
         if done is None or done.kind != "publish.ok" or done.duplicate:
             return False
-        twins = [c for c in self.calls() if c.event == invoke.event and c.i < invoke.i and not self.is_rejected(c)]
+        twins = [
+            c for c in self.calls() if c.event == invoke.event and c.i < invoke.i and not self.is_rejected(c)
+        ]
         return done.duplicate is False or not twins
 
     def got(self, group: GroupInfo, call: int) -> bool:
@@ -192,7 +204,11 @@ class Naive:
         for group in self.groups():
             for invoke in self.calls():
                 end = self.outcome(invoke) or invoke
-                if self.is_owed(invoke, group) and not self.got(group, invoke.call) and end.i < self.drained(group):
+                if (
+                    self.is_owed(invoke, group)
+                    and not self.got(group, invoke.call)
+                    and end.i < self.drained(group)
+                ):
                     found.add((group.name, invoke.call))
         return found
 
@@ -218,7 +234,12 @@ class Naive:
         found = []
         for d in copy:
             for verb, invoke, done in self.acts(d):
-                if verb not in {"ack", "reject"} or done is None or self.how(done) != "ok" or done.i > again.i:
+                if (
+                    verb not in {"ack", "reject"}
+                    or done is None
+                    or self.how(done) != "ok"
+                    or done.i > again.i
+                ):
                     continue
                 ends = self.session_ends(d.session)
                 lost = any(e.kind != "session.closed" and done.i < e.i < again.i for e in ends)
@@ -295,7 +316,9 @@ class Naive:
             if done is None or not self.is_ok(second) or not self.is_stored(second, others):
                 continue
             stored = [
-                c for c in others if c.i < second.i and self.is_ok(c) and self.is_stored(c, self.siblings(c, "key"))
+                c
+                for c in others
+                if c.i < second.i and self.is_ok(c) and self.is_stored(c, self.siblings(c, "key"))
             ]
             if not stored:
                 continue
@@ -335,7 +358,11 @@ class Naive:
         for later in twins:
             answer = self.outcome(later)
             if later.i > invoke.i and answer is not None and self.is_duplicate(later):
-                other = [c for c in twins if not self.is_rejected(c) and not self.is_duplicate(c) and c.i < answer.i]
+                other = [
+                    c
+                    for c in twins
+                    if not self.is_rejected(c) and not self.is_duplicate(c) and c.i < answer.i
+                ]
                 return None if other else answer.i
         return None
 
@@ -349,14 +376,17 @@ class Naive:
         for group in self.groups():
             firsts: list[Record] = []
             for d in self.deliveries(group.name):
-                if (d.key or whole) and not any(f.event == d.event and (whole or f.key == d.key) for f in firsts):
+                if (d.key or whole) and not any(
+                    f.event == d.event and (whole or f.key == d.key) for f in firsts
+                ):
                     firsts.append(d)
             for d1 in firsts:
                 ok = self.confirmed(self.call(d1.call))
-                for d2 in firsts:
-                    if d2.event != d1.event and (whole or d1.key == d2.key) and ok is not None:
-                        if ok < self.call(d2.call).i and self.surely_before(d2, d1):
-                            found.add((group.name, d1.call))
+                behind = [d2 for d2 in firsts if d2.event != d1.event and (whole or d1.key == d2.key)]
+                if ok is not None and any(
+                    ok < self.call(d2.call).i and self.surely_before(d2, d1) for d2 in behind
+                ):
+                    found.add((group.name, d1.call))
         return found
 
     def d1(self) -> Occurrences:
@@ -387,7 +417,9 @@ class Naive:
                 continue
             nack = nacks[0][0]
             older = copy[: copy.index(previous)]
-            stale = [r for d in older for v, r, c in self.acts(d) if v == "nack" and self.how(c) != "rejected"]
+            stale = [
+                r for d in older for v, r, c in self.acts(d) if v == "nack" and self.how(c) != "rejected"
+            ]
             if any(previous.i < r.i < again.i for r in stale):
                 continue
             if self.delay_excused(previous, nack, again):
@@ -402,10 +434,16 @@ class Naive:
     def delay_excused(self, previous: Record, nack: Record, again: Record) -> bool:
         survives = self.claims.survives.delays
         if self.claims.backoff != "durable" and "consumer-loss" not in survives:
-            cuts = [r for r in self.kind("link.cut") if r.process == self.process(previous.session) and r.i > nack.i]
+            cuts = [
+                r
+                for r in self.kind("link.cut")
+                if r.process == self.process(previous.session) and r.i > nack.i
+            ]
             if any(r.i < again.i for r in self.session_ends(previous.session) + cuts):
                 return True
-        broken = self.kills_not_survived(survives) if survives else self.kind("broker.killed", "broker.paused")
+        broken = (
+            self.kills_not_survived(survives) if survives else self.kind("broker.killed", "broker.paused")
+        )
         return any(nack.i < r.i < again.i for r in broken)
 
     def f1(self) -> Occurrences:
@@ -413,13 +451,19 @@ class Naive:
         for at in self.kind("deliver"):
             limit = next(g for g in self.groups() if g.name == at.group).policy.max_in_flight
             mine = [d for d in self.kind("deliver") if d.session == at.session and d.i < at.i]
-            if len([d for d in mine if self.holds(d, at)]) + 1 > limit:
+            copy = next(c for c in self.copies(at.group) if at in c)
+            itself = not self.possibly_settled(copy, at)
+            if itself and len([d for d in mine if self.holds(d, at)]) + 1 > limit:
                 found.add((at.i,))
         return found
 
     def holds(self, d: Record, at: Record) -> bool:
-        copy = next(c for c in self.copies(d.group) if any(x.i == d.i for x in c))
+        copy = next(c for c in self.copies(d.group) if d in c)
         for verb, invoke, done in self.acts(d):
-            if verb == "nack" and invoke.i < at.i and (self.how(done) != "rejected" or (done and done.i > at.i)):
+            if (
+                verb == "nack"
+                and invoke.i < at.i
+                and (self.how(done) != "rejected" or (done and done.i > at.i))
+            ):
                 return False
         return self.let_go(d, at) is False and not self.possibly_settled(copy, at)

@@ -31,8 +31,9 @@ class Teller:
     def tell(self, step: Step) -> None:
         steps: tuple[Callable[[int, int, int], None], ...] = (
             self.invoke, self.invoke, self.publish, self.publish, self.complete, self.complete,
-            self.join, self.next, self.next, self.hand, self.hand, self.hand, self.handle, self.handle,
-            self.act, self.act, self.acted, self.acted, self.wait, self.end, self.fault, self.drained, self.dead,
+            self.join, self.next, self.next, self.hand, self.hand, self.handle, self.handle, self.handle,
+            self.act, self.act, self.acted, self.acted, self.wait, self.end, self.fault, self.drained,
+            self.dead, self.retry, self.retry, self.retry,
         )  # fmt: skip
         kind, a, b, c = step
         steps[kind % len(steps)](a, b, c)
@@ -49,7 +50,9 @@ class Teller:
     def complete(self, a: int, b: int, c: int) -> None:
         if self.open_calls:
             call, kind = self.open_calls.pop(a % len(self.open_calls)), OUTCOMES[b % 5]
-            self.told.outcome(call, kind, **({"duplicate": (False, True, None)[c % 3]} if kind == "ok" else {}))
+            self.told.outcome(
+                call, kind, **({"duplicate": (False, True, None)[c % 3]} if kind == "ok" else {})
+            )
 
     def join(self, a: int, b: int, c: int) -> None:
         if len(self.told.sessions) < 4:
@@ -71,6 +74,16 @@ class Teller:
             self.next(a, b, c)
             self.hand(self.asked.index(1 + a % len(self.told.sessions)), b, c)
             self.told.ack(self.told.number)
+
+    def retry(self, a: int, b: int, c: int) -> None:
+        """The last delivery is nacked and handed out again after a while, to any session."""
+        if self.told.number:
+            last = next(r for r in reversed(self.told.records) if r.kind == "deliver")
+            self.told.nack(last.delivery, OUTCOMES[a % 5], delay=(-1.0, 0.0, 5.0, 5.0)[b % 4])
+            self.wait(c, a, b)
+            session = 1 + b % len(self.told.sessions)
+            self.told.deliver(session, last.call, position=last.position)
+            self.asked = [s for s in self.asked if s != session]
 
     def act(self, a: int, b: int, c: int) -> None:
         if self.told.number:
@@ -133,17 +146,17 @@ def promises() -> st.SearchStrategy[Claims]:
         survives=pick(
             Survives(),
             Survives(acks=("consumer-loss",), delays=("broker-kill",)),
-            Survives(acks=("consumer-loss", "broker-kill"), messages=("broker-kill",), dedup=("broker-kill",)),
+            Survives(
+                acks=("consumer-loss", "broker-kill"), messages=("broker-kill",), dedup=("broker-kill",)
+            ),
         ),
     )
 
 
-SMALL = st.integers(0, 59)
-
-
 @st.composite
 def histories(draw: st.DrawFn) -> History:
-    """A history of up to about a hundred records, two groups and four sessions."""
+    """A history of up to some 150 records, two groups and four sessions. Steps are drawn as bytes: that is
+    cheap, and each size class is met."""
     limit = draw(pick(None, 2))
     dead = "dead" if limit is not None else None
     told = Story(
@@ -153,7 +166,8 @@ def histories(draw: st.DrawFn) -> History:
     )
     teller = Teller(told)
     teller.join(0, 0, 0)
-    steps = draw(st.lists(st.tuples(SMALL, SMALL, SMALL, SMALL), min_size=draw(pick(0, 10, 30)), max_size=45))
-    for step in steps:
-        teller.tell(step)
+    least = draw(pick(0, 5, 20, 40))
+    drawn = draw(st.binary(min_size=4 * least, max_size=4 * (least + 10)))
+    for kind, a, b, c in zip(*[iter(drawn)] * 4, strict=False):
+        teller.tell((kind, a, b, c))
     return told.history()

@@ -20,7 +20,14 @@ def attempts(*counts: int) -> Story:
 
 @pytest.mark.parametrize(
     ("counts", "codes"),
-    [((1, 2, 3), set()), ((1, 1), {"E1l"}), ((1, 2, 1), {"E1l"}), ((2,), {"E1h"}), ((1, 3), {"E1h"}), ((0, 0), set())],
+    [
+        ((1, 2, 3), set()),
+        ((1, 1), {"E1l"}),
+        ((1, 2, 1), {"E1l"}),
+        ((2,), {"E1h"}),
+        ((1, 3), {"E1h"}),
+        ((0, 0), set()),
+    ],
 )
 def test_e1_within_a_session(counts: tuple[int, ...], codes: set[str]) -> None:
     assert found(attempts(*counts)) == codes
@@ -51,7 +58,13 @@ def test_e1_each_loss_since_the_publish_may_cost_one_hand_out(loss: str) -> None
     for before, codes in ((True, {"E1h"}), (False, set())):
         told = Story()
         told.join()
-        lost = {"session": 1} if loss == "session.closed" else {"process": "c1"} if loss != "broker.killed" else {}
+        lost = (
+            {"session": 1}
+            if loss == "session.closed"
+            else {"process": "c1"}
+            if loss != "broker.killed"
+            else {}
+        )
         if before:
             told.record(loss, **lost)
         call = told.publish()
@@ -63,7 +76,8 @@ def test_e1_each_loss_since_the_publish_may_cost_one_hand_out(loss: str) -> None
 
 def handed_out(times: int, *, lost: int = 0, never_low: bool = True, survives: tuple[str, ...] = ()) -> Story:
     told = Story(
-        claims(attempts=Attempts(never_low=never_low), survives=Survives(attempts=survives)), g=policy(max_attempts=3)
+        claims(attempts=Attempts(never_low=never_low), survives=Survives(attempts=survives)),
+        g=policy(max_attempts=3),
     )
     call, session = told.publish(), told.join()
     for _ in range(lost):
@@ -83,6 +97,15 @@ def test_e2_losses_allow_more_where_the_count_may_fall() -> None:
     assert found(handed_out(5, lost=1, never_low=False)) == {"E2"}
     assert found(handed_out(4, lost=1)) == set()
     assert found(handed_out(4, lost=1, survives=("consumer-loss",))) == {"E2"}
+
+
+def test_e2_a_loss_before_the_publish_allows_nothing() -> None:
+    told = Story(g=policy(max_attempts=1))
+    told.close(told.join())
+    session, call = told.join(), told.publish()
+    for _ in range(2):
+        told.nack(told.deliver(session, call))
+    assert found(told) == {"E2"}
 
 
 def again(after: float, *, delay: float = 5.0, outcome: str = "ok", **group: object) -> Story:

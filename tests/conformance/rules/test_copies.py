@@ -193,7 +193,9 @@ def test_c3_a_stall_widens_the_slack() -> None:
     assert findings(told)["C3"].void == 1
 
 
-@pytest.mark.parametrize(("outcome", "codes"), [("ok", {"C3"}), ("rejected", set()), ("indeterminate", set())])
+@pytest.mark.parametrize(
+    ("outcome", "codes"), [("ok", {"C3"}), ("rejected", set()), ("indeterminate", set())]
+)
 def test_c3_an_extend_that_returned_renews_the_lease(outcome: str, codes: set[str]) -> None:
     told, _, call, delivery = held()
     session = told.join()

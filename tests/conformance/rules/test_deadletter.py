@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from eventproof.adapters.claims import Survives
 from tests.conformance.histories import Story, claims, policy
 from tests.conformance.rules.found import found
 
@@ -63,6 +64,14 @@ def test_e5_a_reject_that_returned_leaves_a_dead_letter() -> None:
         told.drain()
         if dead:
             told.dead(call, reason="rejected", error="bad", attempt=1)
+        told.drain_dead()
+        assert found(told) == codes
+
+
+def test_e5_a_kill_excuses_unless_messages_survive_it() -> None:
+    for survives, codes in (((), set()), (("broker-kill",), {"E5"})):
+        told, _, _ = rejected(survives=Survives(messages=survives))
+        told.record("broker.killed")
         told.drain_dead()
         assert found(told) == codes
 
@@ -156,6 +165,13 @@ def test_e7_two_copies_after_a_torn_settlement(grade: str, codes: set[str]) -> N
     for position in ("1", "2"):
         told.dead(call, reason="rejected", error="bad", attempt=1, position=position)
     assert found(told) == codes
+
+
+def test_e7_several_copies_where_several_are_allowed() -> None:
+    told, _, call = rejected(dead_letter="at-least-one")
+    for position in ("1", "2"):
+        told.dead(call, reason="rejected", error="bad", attempt=1, position=position)
+    assert found(told) == set()
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,7 @@ def test_c5_stored_again_within_the_window() -> None:
     assert found(repeat(1, duplicate=True)) == set()
     assert found(repeat(1, duplicate=False)) == {"C5"}
     assert found(repeat(61, duplicate=False)) == set()
+    assert [findings(repeat(after, duplicate=False))["C5"].void for after in (1, 61)] == [0, 0]
 
 
 def test_c5_at_the_edge_of_the_window_is_void() -> None:
@@ -198,7 +199,9 @@ CONSUMED = claims(consume_dedup=Deduplication(scope="topic", window=60.0), publi
 @pytest.mark.parametrize(
     ("outcome", "after", "codes"), [("ok", 1, {"C9"}), ("indeterminate", 1, set()), ("ok", 61, set())]
 )
-def test_c9_handed_out_after_another_call_of_it_was_settled(outcome: str, after: float, codes: set[str]) -> None:
+def test_c9_handed_out_after_another_call_of_it_was_settled(
+    outcome: str, after: float, codes: set[str]
+) -> None:
     told = Story(CONSUMED)
     session, call = told.join(), told.publish()
     again = told.publish(event=call)

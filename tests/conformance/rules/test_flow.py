@@ -190,6 +190,19 @@ def test_l1_time_starts_anew_with_a_heal_and_with_other_first_hand_outs() -> Non
         assert found(told) == set()
 
 
+def test_l1_a_wait_that_was_given_up_early_proves_nothing() -> None:
+    for wait, codes in ((29.0, set()), (31.0, {"L1"})):
+        told = Story()
+        session = told.join()
+        told.next(session)
+        probe(told)
+        told.wait(wait)
+        told.close(session)
+        told.wait(60)
+        told.record("end")
+        assert found(told) == codes
+
+
 def test_l1_a_probe_of_another_filter_is_not_awaited() -> None:
     told = Story(g=policy(types=("x.*",)))
     told.next(told.join())
@@ -211,6 +224,7 @@ def test_l2_no_probe_can_be_published_in_time(wait: float, outcome: str, codes: 
     told.wait(wait)
     told.record("end")
     assert found(told) == codes
+    assert findings(told)["L2"].void == (outcome != "ok" and not codes)
 
 
 def test_p1_an_error_that_is_not_of_the_port() -> None:

@@ -151,7 +151,9 @@ def test_b2_a_kill_excuses_unless_messages_survive_it() -> None:
 
 def test_b2_a_repeat_taken_by_the_consumer_is_not_lost() -> None:
     for scope, codes in (("topic", set()), ("none", {"B2"})):
-        told = Story(claims(consume_dedup=Deduplication(scope=scope, window=60.0), publish_dedup=Deduplication()))
+        told = Story(
+            claims(consume_dedup=Deduplication(scope=scope, window=60.0), publish_dedup=Deduplication())
+        )
         session, call = told.join(), told.publish()
         told.publish(event=call)
         told.handle(session, call)
@@ -280,6 +282,14 @@ def test_b4_the_position_passes_only_what_an_ack_was_invoked_for() -> None:
     assert found(passed("1", act="deliver")) == set()
     assert found(passed("2", act="deliver")) == {"B4"}
     assert found(passed("2", act="nothing")) == {"B4"}
+
+
+def test_b4_what_is_not_owed_may_be_passed() -> None:
+    told = Story(g=policy(types=("x.*",)))
+    told.join()
+    told.publish()
+    told.record("group.position", topic="t", group="g", partition=0, position="1")
+    assert found(told) == set()
 
 
 def test_b4_other_partitions_are_untouched() -> None:

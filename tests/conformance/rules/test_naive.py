@@ -49,7 +49,7 @@ COMPARED: dict[str, Compared] = {
 
 
 @given(history=histories())
-@QUICK
+@settings(QUICK, max_examples=500)
 def test_rules_find_what_the_definitions_say(history: History) -> None:
     findings = {f.code: f for f in judge(history)}
     naive = Naive(history)
@@ -87,7 +87,15 @@ def test_unseen_indeterminate_publishes_never_add_a_violation(history: History, 
         call, key = 1000 + number, data.draw(st.sampled_from(["", "k", "l"]))
         named = data.draw(st.sampled_from([f"s {call}", "s 1"]))
         invoke = Record(
-            i=0, t=t, kind="publish.invoke", process="p", topic="t", call=call, event=named, type="a.b", key=key
+            i=0,
+            t=t,
+            kind="publish.invoke",
+            process="p",
+            topic="t",
+            call=call,
+            event=named,
+            type="a.b",
+            key=key,
         )
         done = [Record(i=0, t=t, kind="publish.indeterminate", call=call)] if data.draw(st.booleans()) else []
         records[at:at] = [invoke, *done]

@@ -1,0 +1,74 @@
+"""What the tests do with a memory broker."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from eventproof.adapters.delivery import LeasedDelivery
+from eventproof.adapters.memory import connect
+from eventproof.adapters.memory.broker import MemoryBroker, MemorySubscription
+from eventproof.adapters.policy import Policy
+from eventproof.schemas.event import Event
+
+URL = "memory://tests"
+NO_DELAY = Policy(backoff=())
+
+
+def event(number: int | str = 0, key: str | None = None, **more: Any) -> Event:
+    extensions = {**more.pop("extensions", {}), "partitionkey": key}
+    given = {"source": "/tests", "type": "shop.order.created", "id": str(number), "data": number} | more
+    return Event(**given, extensions=extensions)
+
+
+@asynccontextmanager
+async def memory(**options: Any) -> AsyncIterator[MemoryBroker]:
+    async with connect(URL, **options) as broker:
+        yield broker
+
+
+async def publish(
+    broker: MemoryBroker, *ids: int | str, topic: str = "orders", key: str | None = None
+) -> None:
+    for number in ids:
+        await broker.publish(topic, event(number, key))
+
+
+async def take(subscription: MemorySubscription, within: float = 1000.0) -> LeasedDelivery:
+    """The next delivery. Raises asyncio.TimeoutError."""
+    return await asyncio.wait_for(subscription.__anext__(), within)
+
+
+async def take_all(subscription: MemorySubscription) -> list[LeasedDelivery]:
+    """What can be had at this moment."""
+    taken = []
+    try:
+        while True:
+            taken.append(await take(subscription, 0.01))
+    except asyncio.TimeoutError:
+        return taken
+
+
+async def acked(subscription: MemorySubscription) -> list[str]:
+    """The ids of what comes, each acked at once, until nothing has come for a moment."""
+    ids = []
+    try:
+        while True:
+            delivery = await take(subscription, 0.01)
+            await delivery.ack()
+            ids.append(delivery.event.id)
+    except asyncio.TimeoutError:
+        return ids
+
+
+async def nothing(subscription: MemorySubscription, during: float = 0.01) -> None:
+    with pytest.raises(asyncio.TimeoutError):
+        await take(subscription, during)
+
+
+def ids(deliveries: list[LeasedDelivery]) -> list[str]:
+    return [delivery.event.id for delivery in deliveries]

@@ -1,0 +1,267 @@
+"""From findings to verdicts and profile states."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from eventproof.adapters.claims import Claims, Ordering
+from eventproof.conformance.rules.rule import Finding, Violation
+from eventproof.conformance.verdict import (
+    KEPT,
+    PROFILES,
+    SEEN_BY_LOG,
+    Total,
+    Verdict,
+    profile_states,
+    totals,
+    verdicts,
+)
+from eventproof.spec import Requirement, requirements
+from tests.conformance.brokers import judged
+from tests.conformance.histories import STRONG, Story, policy
+
+CLAIMED = {"loss": ("never",)}
+
+
+def requirement(**changes: Any) -> Requirement:
+    """A requirement of one rule, sampled, with an exercise minimum of 20."""
+    example = next(one for one in requirements if one.id == "DLV-001")
+    fields = {
+        "id": "XXX-001",
+        "when": {},
+        "anomalies": ("B2",),
+        "exercise": 20,
+        "verify": "sampled",
+        **changes,
+    }
+    return msgspec.structs.replace(example, **fields)
+
+
+def judge_one(
+    one: Requirement, claims: Claims = STRONG, lacking: frozenset[str] = frozenset(), **found: Total
+) -> Verdict:
+    return verdicts([one], claims, found, lacking=lacking)[0]
+
+
+def total(exercised: int = 0, count: int = 0, void: int = 0) -> Total:
+    violation = Violation(code="X", message="Wrong.")
+    return Total(exercised=exercised, count=count, void=void, shown=[(3, violation)] * min(count, KEPT))
+
+
+# the order of judging
+
+
+def test_cnf_001_a_violation_decides_whatever_else_was_seen() -> None:
+    verdict = judge_one(requirement(anomalies=("B2", "L1")), B2=total(0, 1), L1=total(0, 1))
+    assert verdict.state == "fail"
+    assert verdict.anomalies == ("B2", "L1")
+    assert verdict.violations == 2
+    assert verdict.scenarios == (3,)
+
+
+def test_cnf_001_a_violation_decides_though_a_facility_is_missing_or_it_needs_faults() -> None:
+    log = judge_one(requirement(anomalies=("C4",)), lacking=frozenset({"read_log"}), C4=total(0, 1))
+    fault = judge_one(requirement(verify="fault"), B2=total(50, 1))
+    assert (log.state, fault.state) == ("fail", "fail")
+
+
+@pytest.mark.parametrize("code", ["L1", "L2"])
+def test_cnf_002_a_hang_comes_before_exercise(code: str) -> None:
+    assert judge_one(requirement(anomalies=(code,)), **{code: total(0, 1)}).state == "hang"
+    assert judge_one(requirement(anomalies=(code,)), **{code: total(500, 1)}).state == "hang"
+
+
+@pytest.mark.parametrize(("exercised", "state"), [(0, "inconclusive"), (19, "inconclusive"), (20, "pass")])
+def test_cnf_003_a_pass_needs_its_exercise(exercised: int, state: str) -> None:
+    verdict = judge_one(requirement(), B2=total(exercised))
+    assert verdict.state == state
+    assert str(exercised) in verdict.evidence
+
+
+def test_cnf_003_a_rule_that_found_nothing_at_all_is_no_pass() -> None:
+    assert judge_one(requirement()).state == "inconclusive"
+
+
+def test_cnf_003_the_best_exercised_of_several_codes_counts() -> None:
+    verdict = judge_one(requirement(anomalies=("B1", "B2")), B1=total(30, void=2), B2=total(1, void=1))
+    assert (verdict.state, verdict.exercised, verdict.void) == ("pass", 30, 3)
+
+
+def test_cnf_006_what_is_not_claimed_is_listed_with_what_was_observed() -> None:
+    one = requirement(when=CLAIMED)
+    broken = judge_one(one, Claims(), B2=total(9, 2))
+    assert (broken.state, broken.evidence, broken.violations) == ("not claimed", "observed: B2", 2)
+    kept = judge_one(one, Claims(), B2=total(9))
+    assert (kept.state, kept.evidence) == ("not claimed", "observed: kept 9 times")
+
+
+def test_cnf_006_every_active_requirement_that_runs_decide_is_listed_once() -> None:
+    for claims in (Claims(), STRONG):
+        listed = [verdict.requirement for verdict in verdicts(requirements, claims, {})]
+        expected = [r.id for r in requirements if r.status == "active" and set(r.anomalies) - {"H1", "H2"}]
+        assert listed == expected
+        assert len(listed) > 40
+    states = {verdict.state for verdict in verdicts(requirements, Claims(), {})}
+    assert states == {"not claimed", "inconclusive"}
+
+
+@pytest.mark.parametrize(("code", "facility"), SEEN_BY_LOG.items())
+def test_what_needs_a_facility_that_the_target_lacks_is_not_checked(code: str, facility: str) -> None:
+    one = requirement(anomalies=(code,))
+    verdict = judge_one(one, lacking=frozenset({"read_log", "positions"}), **{code: total(100)})
+    assert verdict.state == "not checked"
+    assert facility in verdict.evidence
+    assert judge_one(one, **{code: total(100)}).state == "pass"
+
+
+def test_what_needs_faults_is_not_checked_without_them() -> None:
+    verdict = judge_one(requirement(verify="fault"), B2=total(100))
+    assert (verdict.state, verdict.evidence) == ("not checked", "needs the tier `fault`")
+
+
+def test_a_removed_requirement_gets_no_verdict() -> None:
+    assert verdicts([requirement(status="removed")], STRONG, {}) == ()
+
+
+# totals
+
+
+def test_totals_add_up_and_keep_the_first_violations() -> None:
+    violation = Violation(code="B2", message="Lost.")
+    found: dict[str, Total] = {}
+    for number in range(1, 31):
+        finding = Finding(code="B2", exercised=2, void=1, count=3, violations=(violation,) * 3)
+        totals([(number, [finding])], found)
+    assert (found["B2"].exercised, found["B2"].void, found["B2"].count) == (60, 30, 90)
+    assert len(found["B2"].shown) == KEPT
+    assert [number for number, _ in found["B2"].shown[:4]] == [1, 1, 1, 2]
+
+
+def test_two_totals_do_not_share_what_they_show() -> None:
+    first, second = Total(), Total()
+    first.add(1, Finding(code="B2", count=1, violations=(Violation(code="B2", message="Lost."),)))
+    assert second.shown == []
+
+
+# profiles
+
+
+def state(*states: str, claims: Claims = STRONG, profile: str = "core", level: str = "MUST") -> str:
+    found = [
+        Verdict(
+            requirement=f"X-{n}",
+            title="",
+            level=level,
+            profile=profile,
+            state=one,
+            exercised=0,
+            minimum=0,  # type: ignore[arg-type]
+        )
+        for n, one in enumerate(states)
+    ]
+    return profile_states(found, claims, [profile])[profile]
+
+
+@pytest.mark.parametrize(
+    ("states", "expected"),
+    [
+        (("pass", "pass"), "conformant"),
+        (("pass", "not claimed"), "conformant"),
+        (("pass", "inconclusive"), "partial"),
+        (("pass", "not checked"), "partial"),
+        (("pass", "fail"), "failed"),
+        (("pass", "hang"), "failed"),
+        (("inconclusive", "not checked", "fail"), "failed"),
+    ],
+)
+def test_cnf_007_a_profile_is_conformant_only_if_each_must_passes(
+    states: tuple[str, ...], expected: str
+) -> None:
+    assert state(*states) == expected
+    assert state(*states, level="MUST NOT") == expected
+
+
+def test_cnf_007_what_should_be_does_not_count() -> None:
+    assert state("fail", "inconclusive", level="SHOULD") == "conformant"
+
+
+def test_cnf_007_core_is_mandatory_and_partial_where_loss_may_happen() -> None:
+    may_lose = msgspec.structs.replace(STRONG, loss="may")
+    assert state("pass", claims=may_lose) == "partial"
+    assert state("pass", claims=msgspec.structs.replace(STRONG, duplicates="any")) == "partial"
+    assert state("fail", claims=may_lose) == "failed"
+
+
+@pytest.mark.parametrize("profile", [name for name in PROFILES if name not in {"core", "groups"}])
+def test_another_profile_that_is_not_claimed_is_not_claimed(profile: str) -> None:
+    assert state("not claimed", claims=Claims(), profile=profile) == "not claimed"
+    assert state("pass", claims=STRONG, profile=profile) == "conformant"
+
+
+def test_either_side_of_deduplication_is_enough_for_its_profile() -> None:
+    swapped = msgspec.structs.replace(
+        STRONG, publish_dedup=STRONG.consume_dedup, consume_dedup=STRONG.publish_dedup
+    )
+    assert state("pass", claims=swapped, profile="dedup") == "conformant"
+
+
+def test_order_alone_does_not_claim_other_profiles() -> None:
+    ordered = Claims(ordering=Ordering(scope="key"))
+    assert state("pass", claims=ordered, profile="ordered") == "conformant"
+    assert state("pass", claims=ordered, profile="retry") == "not claimed"
+
+
+def test_verdicts_of_other_profiles_do_not_count() -> None:
+    found = [
+        Verdict(
+            requirement="A", title="", level="MUST", profile="core", state="pass", exercised=1, minimum=1
+        ),
+        Verdict(
+            requirement="B", title="", level="MUST", profile="retry", state="fail", exercised=1, minimum=1
+        ),
+    ]
+    assert profile_states(found, STRONG, ["core"]) == {"core": "conformant"}
+
+
+def test_every_profile_names_claims_that_exist_with_values_that_they_can_have() -> None:
+    document = msgspec.to_builtins(Claims())
+    for needs in (needs for profile in PROFILES.values() for needs in profile):
+        for path, values in needs.items():
+            assert values
+            for value in values:
+                changed: Any = msgspec.json.decode(msgspec.json.encode(document))
+                *parents, leaf = path.split(".")
+                place = changed
+                for name in parents:
+                    place = place[name]
+                assert leaf in place, path
+                place[leaf] = value
+                msgspec.convert(changed, Claims)
+
+
+def test_every_profile_of_a_requirement_that_runs_decide_can_be_selected() -> None:
+    decided = {r.profile for r in requirements if r.status == "active" and set(r.anomalies) - {"H1", "H2"}}
+    assert decided <= set(PROFILES)
+
+
+# whole histories
+
+
+def test_cnf_004_a_malformed_history_is_judged_by_no_other_rule() -> None:
+    told = Story()
+    told.join()
+    told.record("publish.ok", call=99)
+    told.record("adapter.error", error="Traceback")
+    assert {v.state for v in judged([told.history()]).values()} <= {"inconclusive", "not claimed"}
+
+
+def test_cnf_005_what_was_not_drained_is_not_lost() -> None:
+    told = Story(g=policy())
+    told.join()
+    told.publish("k")
+    assert judged([told.history()])["DLV-001"].state == "inconclusive"
+    told.drain()
+    assert judged([told.history()])["DLV-001"].state == "fail"
