@@ -206,7 +206,7 @@ def _fresh(call: int, keys: int, topics: int, payloads: int, noise: tuple[int, i
         type=(0, 0, 0, 1, 2)[c % 5],
         payload=d % payloads,
         after=a % 3 if d >= 224 else 0,  # noqa: PLR2004 - one in eight waits
-        expires=1 + a % 3 if b >= 248 else None,  # noqa: PLR2004 - one in 32 expires
+        expires=1 + a % 2 if b >= 232 else None,  # noqa: PLR2004 - one in ten expires
     )
 
 

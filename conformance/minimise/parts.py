@@ -126,10 +126,9 @@ def _simpler_group(group: Group) -> Iterator[Group]:
     for number, consumer in enumerate(group.consumers):
         for other in _defaults(consumer, Consumer(), "joins", "sequential", "conflicting"):
             yield replace(group, consumers=_put(group.consumers, number, other))
-    for policy in _defaults(group.policy, Policy(), *Policy.__struct_fields__):
+    plain = Policy(max_in_flight=1)  # the smallest bound takes the fewest events to break
+    for policy in _defaults(group.policy, plain, *Policy.__struct_fields__):
         yield replace(group, policy=policy)
-    if group.policy.max_in_flight != 1:  # the smallest bound takes the fewest events to break
-        yield replace(group, policy=replace(group.policy, max_in_flight=1))
 
 
 def _defaults(value: Any, default: Any, *fields: str) -> Iterator[Any]:
