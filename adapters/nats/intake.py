@@ -30,6 +30,8 @@ REVIEW: Final = 0.25  # seconds after which a message that nobody took may go to
 class Intake:
     """The prefetched messages of one session.
 
+    active: `loop.time()` at which the application last took or settled a message.
+    settling: whether it settles one now.
     delivered: called with each message that comes in.
     changed: called when there may be something to hand out or to ask for.
     gone: called with the reason when the group or its topic was deleted.
@@ -43,14 +45,17 @@ class Intake:
         delivered: Callable[[Message], None],
         changed: Callable[[], None],
         gone: Callable[[str], None],
+        settling: Callable[[], bool],
     ) -> None:
         self.ready: deque[Prefetched] = deque()
+        self.active = 0.0
         self.puller = Puller(link, group, changed)
         self._link = link
         self._group = group
         self._delivered = delivered
         self._changed = changed
         self._gone = gone
+        self._settling = settling
         self._loop = asyncio.get_running_loop()
         self._inbox: Subscription | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -164,8 +169,11 @@ class Intake:
             self._review = self._loop.call_later(REVIEW, self._review_ready)
 
     def _review_ready(self) -> None:
+        """Messages that waited while the application did nothing with the session: it is slow, and not just
+        this loop or the server behind."""
         self._review = None
-        old = [prefetched for prefetched in self.ready if self.age(prefetched) >= REVIEW / 2]
+        idle = not self._settling() and self._loop.time() - self.active >= REVIEW / 2
+        old = [prefetched for prefetched in self.ready if idle and self.age(prefetched) >= REVIEW / 2]
         for prefetched in old:
             self.ready.remove(prefetched)
             self.spawn(prefetched.message.partition, self._keep_or_return(prefetched))

@@ -27,7 +27,14 @@ class Session:
     def __init__(self, link: Link, group: Group) -> None:
         self._link = link
         self._group = group
-        self._intake = Intake(link, group, delivered=self._delivered, changed=self._wake, gone=self.end)
+        self._intake = Intake(
+            link,
+            group,
+            delivered=self._delivered,
+            changed=self._wake,
+            gone=self.end,
+            settling=lambda: any(hand_out.busy for hand_out in self._handed.values()),
+        )
         self._handed: dict[int, HandOut] = {}  # by partition: one message of each is in flight
         self._lease_timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
@@ -85,6 +92,7 @@ class Session:
             await self._pump()
 
     def ended(self, hand_out: HandOut) -> None:
+        self._intake.active = self._loop.time()
         if self._handed.get(hand_out.partition) is hand_out:
             del self._handed[hand_out.partition]
         if not hand_out.released:
@@ -98,6 +106,7 @@ class Session:
         while self._ended is None:
             if not ready or self._held() >= self._group.policy.max_in_flight:
                 return None
+            self._intake.active = self._loop.time()
             prefetched = ready.popleft()
             if _expired(prefetched.event):
                 self._intake.spawn(prefetched.message.partition, self._intake.give_up(prefetched, "expired"))

@@ -1,4 +1,4 @@
-"""What a history is about: calls, deliveries, copies, sessions, groups. Filled by `index.build`.
+"""What a history is about: calls, deliveries, copies, sessions, groups. Filled by `build.build`.
 
 These are mutable while the index is built and read-only afterwards. Moments are recorder indexes (`i`),
 with `NEVER` for what did not happen; times are nanoseconds.

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from eventproof.conformance.history.entities import NEVER, Call, Copy, Delivery, Group
 from eventproof.conformance.history.index import Index
 from eventproof.conformance.history.owed import owed_calls
+from eventproof.conformance.history.settled import released
 from eventproof.conformance.rules.rule import Tally, rule
 
 FAILING = 3
@@ -33,7 +34,8 @@ class Blocked(NamedTuple):
 
 def _poison(index: Index, tally: Tally) -> None:
     """An owed event of another lane was ready, its own lane free, but two more attempts of a failing event
-    were handed out before it, each to a next that had waited for longer than the slack with the event ready.
+    were handed out before it, each to a next that had waited for longer than the slack with the event ready,
+    and room for it in the session.
     Lanes are keys or partitions, as isolation is claimed, else partitions; under `topic` nothing is judged.
     Exercised: failing events with two more attempts around which another lane had an owed event."""
     if index.claims.isolation == "topic":
@@ -47,8 +49,20 @@ def _poison(index: Index, tally: Tally) -> None:
 def _blocks(index: Index, copy: Copy) -> list[Blocked]:
     if len(copy.deliveries) < FAILING:
         return []
-    later = [d for d in copy.deliveries[1:] if d.t - d.asked.t > index.slack_over(d.asked.t, d.t)]
+    later = [d for d in copy.deliveries[1:] if _waited(index, d)]
     return [Blocked(copy, first, second) for first, second in pairwise(later)]
+
+
+def _waited(index: Index, delivery: Delivery) -> bool:
+    """Whether its next was open for longer than slack while the session surely had room for another event."""
+    if delivery.t - delivery.asked.t <= index.slack_over(delivery.asked.t, delivery.t):
+        return False
+    asked, held = delivery.asked.i, 0
+    for other in delivery.session.deliveries:
+        if other.i > asked:
+            break
+        held += min(other.copy.closed, released(index, other)) > asked
+    return held < delivery.copy.group.policy.max_in_flight
 
 
 def _judge_group(index: Index, tally: Tally, group: Group, failing: list[Blocked]) -> None:
@@ -100,26 +114,23 @@ def _other(best: Best, count: int, lane: str) -> Waiting | None:
 
 
 def _waiting(index: Index, group: Group) -> list[Waiting]:
-    """Owed events by the moment from which nothing in their own lane held them back."""
+    """Owed events by the moment from which nothing in their own lane held them back. Whatever was handed out
+    occupies its lane, owed or not, until it is surely settled."""
+    owed = {call.number: call for call in owed_calls(index, group) if call.outcome == "ok"}
     busy: dict[str, int] = {}
     found: list[Waiting] = []
-    undelivered: list[tuple[str, Call]] = []
-    arrived: list[tuple[int, str, Call, Copy]] = []
-    for call in owed_calls(index, group):
-        copy = group.delivered(call.number)
-        partition = copy.first.record.partition if copy is not None else _partition(call)
-        lane = _lane(index, call, partition)
-        if not lane or call.outcome != "ok" or call.done is None:
-            continue
-        if copy is None:
-            undelivered.append((lane, call))
-        else:
-            arrived.append((copy.first.i, lane, call, copy))
-    for handed, lane, call, copy in sorted(arrived, key=lambda a: a[0]):
-        found.append(Waiting(max(call.confirmed, busy.get(lane, 0)), handed, lane, call))
-        busy[lane] = max(busy.get(lane, 0), copy.closed)
-    found += [Waiting(max(c.confirmed, busy.get(lane, 0)), NEVER, lane, c) for lane, c in undelivered]
-    return sorted((w for w in found if w.ready < NEVER), key=lambda w: w.ready)
+    for copy in sorted(group.copies, key=lambda copy: copy.first.i):
+        lane = _lane(index, copy.call, copy.first.record.partition)
+        if copy.call is not None and lane:
+            if owed.pop(copy.call.number, None) is not None:
+                ready = max(copy.call.confirmed, busy.get(lane, 0))
+                found.append(Waiting(ready, copy.first.i, lane, copy.call))
+            busy[lane] = max(busy.get(lane, 0), copy.closed)
+    for call in owed.values():
+        lane = _lane(index, call, _partition(call))
+        if lane:
+            found.append(Waiting(max(call.confirmed, busy.get(lane, 0)), NEVER, lane, call))
+    return sorted((event for event in found if event.ready < NEVER), key=lambda event: event.ready)
 
 
 def _partition(call: Call) -> int:

@@ -158,7 +158,7 @@ def test_simplifying_comes_to_an_end_and_ends_plain() -> None:
         scenario = following
     assert next(iter(simpler(scenario)), None) is None
     assert all(payload == Payload() for payload in scenario.payloads)
-    assert all(group.policy == Policy() for group in scenario.groups)
+    assert all(group.policy == Policy(max_in_flight=1) for group in scenario.groups)
     assert all(consumer == Consumer() for group in scenario.groups for consumer in group.consumers)
     assert all(topic == Topic() for topic in scenario.topics)
     assert len(scenario.publishers) <= 1

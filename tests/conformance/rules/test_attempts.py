@@ -108,6 +108,31 @@ def test_e2_a_loss_before_the_publish_allows_nothing() -> None:
     assert found(told) == {"E2"}
 
 
+def test_e2_a_kill_allows_one_more_only_after_the_publish() -> None:
+    for before, codes in ((True, {"E2"}), (False, set())):
+        told = Story(claims(survives=Survives(attempts=("consumer-loss",))), g=policy(max_attempts=1))
+        session = told.join()
+        if before:
+            told.record("broker.killed")
+        call = told.publish()
+        if not before:
+            told.record("broker.killed")
+        for _ in range(2):
+            told.nack(told.deliver(session, call))
+        assert found(told) == codes
+
+
+def test_e3_a_stale_nack_without_a_delay_excuses() -> None:
+    told = Story()
+    session, call = told.join(), told.publish()
+    first = told.deliver(session, call)
+    told.lose(first)
+    told.nack(told.deliver(session, call), delay=5.0)
+    told.nack(first, delay=0.0)
+    told.handle(session, call)
+    assert found(told) == set()
+
+
 def again(after: float, *, delay: float = 5.0, outcome: str = "ok", **group: object) -> Story:
     told = Story(g=policy(**group))
     session, call = told.join(), told.publish()

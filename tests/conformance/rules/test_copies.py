@@ -33,6 +33,16 @@ def test_c1_after_ack_ok_in_the_same_or_another_session() -> None:
     assert found(told) == {"C1"}
 
 
+def test_c1_is_exercised_by_what_was_settled_and_shows_all_of_it() -> None:
+    told, session, call = acked()
+    told.nack(told.deliver(session, told.publish()))
+    assert findings(told)["C1"].exercised == 1
+    told.deliver(session, call)
+    violation = findings(told)["C1"].violations[0]
+    kinds = [told.records[i - 1].kind for i in violation.records]
+    assert (kinds, violation.calls) == (["deliver", "ack.invoke", "ack.ok", "deliver"], (call,))
+
+
 def test_c1_neither_lease_end_nor_leaving_after_the_ack_permits_it() -> None:
     told, session, call = acked()
     told.close(session)

@@ -287,6 +287,11 @@ def call_again(told: Story) -> None:
     told.record("publish.invoke", call=1, topic="t", event="s 1")
 
 
+def session_again(told: Story) -> None:
+    told.join()
+    told.record("subscribe.invoke", process="c1", session=1, topic="t", group="g")
+
+
 def not_asked(told: Story) -> None:
     told.hand(told.join(), told.publish())
 
@@ -331,8 +336,8 @@ def lost_but_never_held(told: Story) -> None:
 
 
 MALFORMED = [
-    unknown_call, completed_twice, call_again, not_asked, not_entered, unknown_session, unknown_delivery,
-    delivery_again, no_open_act, unknown_kind, backwards_in_time, lost_but_never_held,
+    session_again, unknown_call, completed_twice, call_again, not_asked, not_entered, unknown_session,
+    unknown_delivery, delivery_again, no_open_act, unknown_kind, backwards_in_time, lost_but_never_held,
 ]  # fmt: skip
 
 
@@ -351,6 +356,17 @@ def test_h1_a_cut_history_with_gaps_in_its_numbers_is_whole() -> None:
     told.handle(told.join(), told.publish())
     told.records = [r for r in told.records if not r.kind.startswith("ack")]
     assert found(told) == set()
+
+
+def test_at_most_twenty_violations_are_kept_and_all_are_counted() -> None:
+    told = Story(claims(duplicates="never"))
+    session = told.join()
+    for _ in range(30):
+        call = told.publish()
+        told.nack(told.deliver(session, call))
+        told.handle(session, call)
+    finding = findings(told)["C10"]
+    assert (finding.count, len(finding.violations), finding.exercised) == (30, 20, 30)
 
 
 def test_h1_an_empty_history_is_whole() -> None:

@@ -161,6 +161,17 @@ def test_b2_a_repeat_taken_by_the_consumer_is_not_lost() -> None:
         assert found(told) == codes
 
 
+def test_b2_a_repeat_of_another_key_is_not_taken_under_scope_key() -> None:
+    for key, codes in (("k", set()), ("l", {"B2"})):
+        dedup = Deduplication(scope="key", window=60.0)
+        told = Story(claims(consume_dedup=dedup, publish_dedup=Deduplication()))
+        session, call = told.join(), told.publish("k")
+        told.publish(key, event=call)
+        told.handle(session, call)
+        told.drain()
+        assert found(told) == codes
+
+
 def test_b2_a_repeat_whose_fate_the_broker_does_not_tell_is_not_owed() -> None:
     told = Story()
     session, call = told.join(), told.publish()
@@ -176,6 +187,21 @@ def test_b1_a_later_event_of_the_key_was_delivered() -> None:
     told.publish("k")
     told.handle(session, told.publish("k"))
     assert found(told) == {"B1"}
+
+
+def test_b1_between_two_that_were_delivered() -> None:
+    told = Story()
+    session, one = told.join(), told.publish("k")
+    told.publish("k")
+    three = told.publish("k")
+    told.handle(session, one)
+    told.handle(session, three)
+    assert found(told) == {"B1"}
+    violation = findings(told)["B1"].violations[0]
+    assert (violation.calls, violation.group) == ((2, 3), "g")
+    assert violation.message == (
+        "Call 2 never reached group g, though call 3, published after it was confirmed, did."
+    )
 
 
 @pytest.mark.parametrize("keys", [("k", "l"), ("", "")])
@@ -220,6 +246,16 @@ def test_b3_never_settled_and_never_handed_out_again() -> None:
     told.nack(told.deliver(told.join(), told.publish()))
     told.drain()
     assert found(told) == {"B3"}
+
+
+def test_b3_is_exercised_by_hand_outs_that_failed() -> None:
+    told = Story()
+    session, one, two = told.join(), told.publish(), told.publish()
+    told.nack(told.deliver(session, one))
+    told.handle(session, one)
+    told.handle(session, two)
+    told.drain()
+    assert (found(told), findings(told)["B3"].exercised) == (set(), 1)
 
 
 @pytest.mark.parametrize("outcome", ["ok", "indeterminate", "open"])
