@@ -31,7 +31,8 @@ def main() -> None:
     sizes = [scenario.operations for scenario in scenarios]
     structures = len({strategies.structure(scenario) for scenario in scenarios})
     print(f"drawn           {statistics.median(drawn):8.0f} scenarios/s")
-    print(f"run and judged  {statistics.median(ran):8.0f} scenarios/s, {records / given.count:.0f} records each")
+    print(f"run and judged  {statistics.median(ran):8.0f} scenarios/s")
+    print(f"records         {records / given.count:8.0f} in the mean")
     print(f"operations      {statistics.median(sizes):8.0f} in the median, {max(sizes)} at most")
     print(f"structures      {structures:8} different ones of {given.count}")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class InvalidEvent(ValueError):  # noqa: N818 - named for what is wrong, as in the port
+class InvalidEvent(ValueError):
     """The attributes, the data or the bytes do not make a valid event of our profile.
 
     `attribute` names the attribute at fault (`data` for the payload), None when the document as a whole

@@ -26,7 +26,7 @@ _NAME = re.compile(r"[a-z0-9-]+(?:[./][a-z0-9-]+)*")
 _SHOWN = 200  # characters of an instance in a sentence
 
 
-class UnknownSchema(LookupError):  # noqa: N818 - named for what is wrong, as in the port
+class UnknownSchema(LookupError):
     """The package has no schema of that name."""
 
 

@@ -16,7 +16,7 @@ _REASONED = re.compile(r"(?P<value>[a-z0-9]+)(?: \((?P<reason>.+)\))?")
 _BOOLEANS = {"true": True, "false": False}
 
 
-class Malformed(ValueError):  # noqa: N818 - named for what is wrong, as in the port
+class Malformed(ValueError):
     """A field of a block cannot be read; the message says what it should look like."""
 
 

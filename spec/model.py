@@ -62,7 +62,7 @@ class Register(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     requirements: tuple[Requirement, ...]
 
 
-class UnknownRequirement(KeyError):  # noqa: N818 - named for what is wrong, as in the port
+class UnknownRequirement(KeyError):
     """No requirement has this id, not even a removed one."""
 
     def __init__(self, name: str) -> None:

@@ -5,7 +5,7 @@ A dead letter is known from reading its topic, so the moment of its record is la
 
 from __future__ import annotations
 
-from eventproof.conformance.history.entities import NEVER, Copy, Delivery, Group
+from eventproof.conformance.history.entities import NEVER, Call, Copy, Delivery, Group
 from eventproof.conformance.history.faults import after
 from eventproof.conformance.history.index import Index
 from eventproof.conformance.history.owed import dead_drained, drained
@@ -61,7 +61,7 @@ def _missing(index: Index, tally: Tally) -> None:
             if moment == NEVER or copy.call is None or after(undone, copy.call.i) != NEVER:
                 continue
             tally.exercised += 1
-            if copy.call.number not in group.dead:
+            if copy.call.number not in group.dead and not _kept_back(index, copy.call, group):
                 tally.violate(
                     f"Call {copy.call.number} failed for good in group {group.name} but is not in its"
                     f" drained dead-letter topic {topic}.",
@@ -69,6 +69,15 @@ def _missing(index: Index, tally: Tally) -> None:
                     copy.calls,
                     group,
                 )
+
+
+def _kept_back(index: Index, call: Call, group: Group) -> bool:
+    """Whether the claimed deduplication at the consumer kept the dead letter from its reader, who got that of
+    another call of the event."""
+    if index.claims.consume_dedup.scope == "none" or not call.repeated:
+        return False
+    calls = index.events.get((call.invoke.topic, call.invoke.event), ())
+    return any(other.number in group.dead for other in calls)
 
 
 def _due(index: Index, copy: Copy, proof: int) -> int:

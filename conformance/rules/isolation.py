@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from itertools import pairwise
 from typing import NamedTuple
 
-from eventproof.conformance.history.entities import NEVER, Call, Copy, Delivery, Group
+from eventproof.conformance.history.entities import NEVER, Call, Copy, Delivery, Group, Session
 from eventproof.conformance.history.index import Index
 from eventproof.conformance.history.owed import owed_calls
 from eventproof.conformance.history.settled import released
@@ -40,29 +40,41 @@ def _poison(index: Index, tally: Tally) -> None:
     Exercised: failing events with two more attempts around which another lane had an owed event."""
     if index.claims.isolation == "topic":
         return
+    rooms = Rooms(index)
     for group in index.groups.values():
-        failing = [block for copy in group.copies for block in _blocks(index, copy)]
+        failing = [block for copy in group.copies for block in _blocks(index, copy, rooms)]
         if failing:
             _judge_group(index, tally, group, failing)
 
 
-def _blocks(index: Index, copy: Copy) -> list[Blocked]:
+class Rooms:
+    """How many deliveries each session may have held at a moment, by sorted starts and ends."""
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+        self._known: dict[int, tuple[list[int], list[int]]] = {}
+
+    def held(self, session: Session, at: int) -> int:
+        """Deliveries handed out before the moment that had not surely ended by then."""
+        if session.number not in self._known:
+            ends = (max(d.i, min(d.copy.closed, released(self._index, d))) for d in session.deliveries)
+            self._known[session.number] = [d.i for d in session.deliveries], sorted(ends)
+        starts, ends_sorted = self._known[session.number]
+        return bisect_right(starts, at) - bisect_right(ends_sorted, at)
+
+
+def _blocks(index: Index, copy: Copy, rooms: Rooms) -> list[Blocked]:
     if len(copy.deliveries) < FAILING:
         return []
-    later = [d for d in copy.deliveries[1:] if _waited(index, d)]
+    later = [d for d in copy.deliveries[1:] if _waited(index, d, rooms)]
     return [Blocked(copy, first, second) for first, second in pairwise(later)]
 
 
-def _waited(index: Index, delivery: Delivery) -> bool:
+def _waited(index: Index, delivery: Delivery, rooms: Rooms) -> bool:
     """Whether its next was open for longer than slack while the session surely had room for another event."""
     if delivery.t - delivery.asked.t <= index.slack_over(delivery.asked.t, delivery.t):
         return False
-    asked, held = delivery.asked.i, 0
-    for other in delivery.session.deliveries:
-        if other.i > asked:
-            break
-        held += min(other.copy.closed, released(index, other)) > asked
-    return held < delivery.copy.group.policy.max_in_flight
+    return rooms.held(delivery.session, delivery.asked.i) < delivery.copy.group.policy.max_in_flight
 
 
 def _judge_group(index: Index, tally: Tally, group: Group, failing: list[Blocked]) -> None:

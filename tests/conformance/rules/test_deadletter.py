@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from eventproof.adapters.claims import Survives
+from eventproof.adapters.claims import Deduplication, Survives
 from tests.conformance.histories import Story, claims, policy
 from tests.conformance.rules.found import found
 
@@ -64,6 +64,22 @@ def test_e5_a_reject_that_returned_leaves_a_dead_letter() -> None:
         told.drain()
         if dead:
             told.dead(call, reason="rejected", error="bad", attempt=1)
+        told.drain_dead()
+        assert found(told) == codes
+
+
+def test_e5_a_reader_that_deduplicates_gets_one_letter_of_an_event() -> None:
+    for scope, codes in (("topic", set()), ("none", {"E5"})):
+        told = Story(
+            claims(consume_dedup=Deduplication(scope=scope, window=60.0), publish_dedup=Deduplication())
+        )
+        session, first = told.join(), told.publish()
+        second = told.publish(event=first)
+        held = [told.deliver(session, call, attempt=1) for call in (first, second)]
+        for delivery in held:
+            told.reject(delivery)
+        told.dead(first, reason="rejected", error="bad", attempt=1)
+        told.drain()
         told.drain_dead()
         assert found(told) == codes
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from eventproof.adapters.claims import Flow
 from tests.conformance.histories import SECOND, Story, claims, policy
 from tests.conformance.rules.found import findings, found
 
@@ -76,6 +77,38 @@ def test_e8_its_own_lane_was_busy() -> None:
     told.ack(busy)
     told.handle(session, last)
     assert found(told) == set()
+
+
+def test_e8_its_own_lane_was_held_by_what_the_group_is_not_owed() -> None:
+    told = Story(claims(loss="may"))
+    session = told.join()
+    bad, foreign = told.publish("k"), told.publish("l", expires=5 * SECOND)
+    told.nack(told.deliver(session, bad))
+    told.deliver(session, foreign)
+    told.publish("l")
+    for _ in range(2):
+        told.next(session)
+        told.wait(1)
+        told.nack(told.hand(session, bad))
+    told.wait(9)
+    told.record("end")
+    assert found(told) == set()
+
+
+@pytest.mark.parametrize(("limit", "codes"), [(1, set()), (2, {"E8"})])
+def test_e8_the_session_had_no_room(limit: int, codes: set[str]) -> None:
+    """A third event fills the session when the next is asked; later its lease ends."""
+    told = Story(claims(loss="may", flow=Flow()), g=policy(max_in_flight=limit))
+    session = told.join()
+    bad, other = told.publish("k"), told.publish("m")
+    told.nack(told.deliver(session, bad))
+    told.deliver(session, other)
+    told.publish("l")
+    for _ in range(2):
+        told.next(session)
+        told.wait(1)
+        told.nack(told.hand(session, bad))
+    assert found(told) == codes
 
 
 def full(limit: int = 2) -> tuple[Story, int, list[int]]:
