@@ -209,7 +209,7 @@ def test_cnf_002_a_broker_that_stops_is_a_hang(name: str, requirement: str) -> N
     assert broken(run(corpus(), plugin(named(name))))[requirement] == "hang"
 
 
-@pytest.mark.parametrize("name", [odd.name for odd in ODD if odd.name != "LosesConfirms"])
+@pytest.mark.parametrize("name", [odd.name for odd in ODD])
 def test_an_odd_but_legal_broker_is_left_alone(name: str) -> None:
     odd = named(name)
     assert broken(run(corpus(), plugin(odd), odd.claims, **odd.options)) == {}
