@@ -5,16 +5,22 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import ModuleType
+from typing import TypeVar
 
 import msgspec
 
 from eventproof.adapters.connect import Connect
 from eventproof.adapters.errors import EventproofError
+from eventproof.conformance.foreign import ForeignError, foreign
 from eventproof.conformance.targets.facilities import Facilities, facilities
 
 TARGETS = ("memory", "nats")
+
+Loaded = TypeVar("Loaded")
 
 
 class InvalidAdapter(EventproofError):
@@ -69,15 +75,18 @@ def _from_file(path: Path) -> ModuleType:
     assert found.loader is not None
     module = importlib.util.module_from_spec(found)
     sys.modules[name] = module
-    try:
-        found.loader.exec_module(module)
-    except (ImportError, SyntaxError, EventproofError) as problem:
-        raise InvalidAdapter(f"{path} cannot be imported: {problem}") from problem
+    _imported(str(path), partial(found.loader.exec_module, module))
     return module
 
 
 def _from_name(name: str) -> ModuleType:
+    return _imported(f"module {name}", partial(importlib.import_module, name))
+
+
+def _imported(what: str, load: Callable[[], Loaded]) -> Loaded:
+    """Importing somebody's module runs it, which may raise anything."""
     try:
-        return importlib.import_module(name)
-    except ImportError as problem:
-        raise InvalidAdapter(f"module {name} cannot be imported: {problem}") from problem
+        with foreign(f"{what} cannot be imported"):
+            return load()
+    except ForeignError as problem:
+        raise InvalidAdapter(str(problem)) from problem

@@ -14,7 +14,7 @@ from eventproof.spec import Requirement
 State = Literal["pass", "fail", "hang", "inconclusive", "not claimed", "not checked"]
 ProfileState = Literal["conformant", "partial", "failed", "not claimed"]
 
-STUCK = frozenset({"L1", "L2"})
+STUCK = frozenset({"L1", "L2", "P4"})
 SEEN_BY_LOG = {"C4": "read_log", "C7": "read_log", "B4": "positions"}
 KEPT = 20  # violations kept per anomaly; all are counted
 

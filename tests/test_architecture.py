@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[1]
 FOLDERS = ("spec", "schemas", "adapters", "conformance")
 FACE = ROOT / "src" / "eventproof" / "__init__.py"
 LONGEST_FILE = 300
+LONGEST_TEST = 500  # a list of cases is read one case at a time
 LONGEST_FUNCTION = 40
 MAY_IMPORT = {
     "spec": {"spec"},
@@ -285,7 +286,8 @@ def test_no_function_is_longer_than_a_screen() -> None:
 
 def test_no_file_is_too_long() -> None:
     lengths = {path.relative_to(ROOT): path.read_text().count("\n") for path in files()}
-    assert not {str(path): lines for path, lines in lengths.items() if lines > LONGEST_FILE}
+    most = {path: LONGEST_TEST if path.parts[0] == "tests" else LONGEST_FILE for path in lengths}
+    assert not {str(path): lines for path, lines in lengths.items() if lines > most[path]}
 
 
 def test_no_module_is_named_for_nothing() -> None:

@@ -70,7 +70,7 @@ class MemoryBroker:
         self.claims: Claims = claims(engine.options)
 
     async def publish(self, topic: str, event: Event) -> Receipt:
-        await asyncio.sleep(0)
+        await self._engine.travel(event)
         self._check_open()
         return self._engine.publish(self._engine.topic(topic), event)
 

@@ -236,19 +236,19 @@ class HandOut:
         self._token = token
 
     async def ack(self) -> None:
-        await asyncio.sleep(0)
+        await self._engine.travel(self._slot.copy.event)
         self._engine.ack(self._group, self._slot, self._token)
 
     async def nack(self, delay: float | None) -> None:
-        await asyncio.sleep(0)
+        await self._engine.travel(self._slot.copy.event)
         self._engine.nack(self._group, self._slot, self._token, delay)
 
     async def reject(self, reason: str) -> None:
-        await asyncio.sleep(0)
+        await self._engine.travel(self._slot.copy.event)
         self._engine.reject(self._group, self._slot, self._token, reason)
 
     async def extend(self) -> None:
-        await asyncio.sleep(0)
+        await self._engine.travel(self._slot.copy.event)
         self._engine.extend(self._group, self._slot, self._token)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
@@ -85,17 +86,21 @@ class Member:
             "subscribe.invoke", process=self.process, session=session, topic=topic, group=name,
             reason="conflict" if self.plan.conflicting else "",
         )  # fmt: skip
-        try:
-            async with broker.subscribe(topic, group=name, policy=policy) as subscription:
-                run.record("subscribe.ok", session=session)
-                self.joined.set()
-                run.joined[group].set()
-                return await self._receive(subscription, session)
-        except Rejected as refusal:
-            run.record("subscribe.rejected", session=session, reason=refusal.kind, error=refusal.detail)
-        except Indeterminate as doubt:
-            run.record("subscribe.indeterminate", session=session, error=str(doubt))
-        return False
+        async with AsyncExitStack() as stack:
+            try:
+                subscription = await stack.enter_async_context(
+                    broker.subscribe(topic, group=name, policy=policy)
+                )
+            except Rejected as refusal:
+                run.record("subscribe.rejected", session=session, reason=refusal.kind, error=refusal.detail)
+                return False
+            except Indeterminate as doubt:
+                run.record("subscribe.indeterminate", session=session, error=str(doubt))
+                return False
+            run.record("subscribe.ok", session=session)
+            self.joined.set()
+            run.joined[group].set()
+            return await self._receive(subscription, session)
 
     def _policy(self) -> Policy:
         policy = self.run.policies[self.group]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import traceback
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -17,6 +16,7 @@ from eventproof.adapters.errors import EventproofError, Indeterminate, Rejected
 from eventproof.adapters.policy import Policy
 from eventproof.adapters.port import Broker
 from eventproof.conformance.events import digest_of, event_of
+from eventproof.conformance.foreign import ForeignError, foreign
 from eventproof.conformance.history.recorder import NANOSECONDS, Recorder
 from eventproof.conformance.scenario import Act, Group, Payload, Publish, Scenario
 from eventproof.conformance.targets.facilities import Facilities
@@ -119,15 +119,16 @@ class Run:
         self.progress.set()
 
     async def guarded(self, process: str, work: Callable[[], Awaitable[None]]) -> None:
-        """Run one participant. Whatever leaves an adapter that is not of the port breaks ADP-001 and ends
-        the scenario; this is the suite's one broad `except`, since an adapter may raise anything."""
+        """Run one participant. Whatever leaves an adapter where the port has no place for it breaks ADP-001
+        and ends the scenario."""
         try:
-            await work()
-        except EventproofError as error:
-            self.record("adapter.error", process=process, reason="port", error=str(error))
+            with foreign(process):
+                await work()
+        except ForeignError as error:
+            self.record("adapter.error", process=process, error=error.trace)
             self._break()
-        except Exception:  # noqa: BLE001
-            self.record("adapter.error", process=process, error=traceback.format_exc())
+        except EventproofError as error:
+            self.record("adapter.error", process=process, reason="port", error=repr(error))
             self._break()
 
     def _break(self) -> None:

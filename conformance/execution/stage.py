@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta, timezone
 from typing import Any, TypeVar
 
@@ -16,6 +16,7 @@ from eventproof.conformance.collection import no_collection
 from eventproof.conformance.execution.execute import execute
 from eventproof.conformance.execution.run import Site
 from eventproof.conformance.execution.virtual import VirtualLoop
+from eventproof.conformance.foreign import foreign
 from eventproof.conformance.history.record import History
 from eventproof.conformance.plugin import Plugin
 from eventproof.conformance.scenario import Scenario
@@ -61,7 +62,10 @@ async def stage(
 
     claims: what to judge by, given what the adapter claims.
     """
-    async with plugin.facilities.start(url) as address, plugin.connect(address, **options) as admin:
+    async with AsyncExitStack() as stack:
+        with foreign(f"{plugin.name} cannot be reached"):
+            address = await stack.enter_async_context(plugin.facilities.start(url))
+            admin = await stack.enter_async_context(plugin.connect(address, **options))
         site = Site(
             connect=lambda: plugin.connect(address, **options),
             claims=claims(admin.claims),

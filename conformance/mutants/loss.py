@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from eventproof.adapters.errors import Indeterminate
 from eventproof.adapters.memory import Engine
 from eventproof.adapters.memory.state import Copy, Group, Session, Slot, Topic
@@ -95,6 +97,15 @@ class StopsConfirming(Engine):
         return super().store(topic, event)
 
 
+class NeverAnswers(Engine):
+    """lets a publish or a settle wait for ever"""
+
+    async def travel(self, event: Event) -> None:
+        await super().travel(event)
+        if rarely(event.id):
+            await asyncio.Event().wait()
+
+
 MUTANTS = (
     Mutant(anomaly="B1", engine=LosesKeyedEvents),
     Mutant(anomaly="B2", engine=LosesEvents),
@@ -105,4 +116,5 @@ MUTANTS = (
     Mutant(anomaly="B5", engine=MissesOneGroup),
     Mutant(anomaly="L1", engine=StopsHandingOut),
     Mutant(anomaly="L2", engine=StopsConfirming),
+    Mutant(anomaly="P4", engine=NeverAnswers),
 )

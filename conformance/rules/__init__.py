@@ -64,4 +64,5 @@ RULES = (
     port.FOREIGN_ERROR,
     port.SETTLES_TWICE,
     port.SILENT_STOP,
+    port.HANGING_CALL,
 )

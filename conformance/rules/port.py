@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from eventproof.conformance.history.entities import Act, Delivery
+from eventproof.conformance.history.entities import NANOSECONDS, NEVER, Act, Delivery
 from eventproof.conformance.history.index import Index
 from eventproof.conformance.rules.rule import Tally, rule
 
@@ -74,6 +74,31 @@ def _silent_stop(index: Index, tally: Tally) -> None:
         )
 
 
+def _hanging_call(index: Index, tally: Tally) -> None:
+    """A publish, a subscribe or a settle had not ended when the history did, longer than `within` after it
+    was made, with its session still open and no fault in between. A settle by a consumer that has left is
+    not judged, nor anything in a history that was cut off. Exercised: such calls, ended or not."""
+    if not index.others["end"]:
+        return
+    calls = [(call.invoke, call.outcome) for call in index.calls.values()]
+    calls += [(one.invoke, one.outcome) for one in index.sessions.values() if one.ended == NEVER or one.done]
+    for delivery in index.deliveries.values():
+        if delivery.session.ended == NEVER:
+            calls += [(act.invoke, act.outcome) for act in delivery.acts]
+    tally.exercised = len(calls)
+    healed, last = max((t for _, t in index.faults.heals), default=0), index.last
+    for invoke, outcome in calls:
+        waited = last.t - max(invoke.t, healed)
+        if outcome == "open" and waited > index.header.within * NANOSECONDS:
+            what, who = invoke.kind.partition(".")[0], invoke.process or f"delivery {invoke.delivery}"
+            tally.violate(
+                f"The {what} of {who} had not ended {waited / NANOSECONDS:.1f} s after it was made.",
+                (invoke.i, last.i),
+                (invoke.call,) if invoke.call else (),
+            )
+
+
 FOREIGN_ERROR = rule("P1", "foreign error", _foreign_error)
 SETTLES_TWICE = rule("P2", "settles twice", _settles_twice)
 SILENT_STOP = rule("P3", "silent stop", _silent_stop)
+HANGING_CALL = rule("P4", "hanging call", _hanging_call)

@@ -115,7 +115,8 @@ class Story:
         self.sessions[session] = group
         who = process or f"c{session}"
         self.record("subscribe.invoke", process=who, session=session, topic="t", group=group, reason=reason)
-        self.record(f"subscribe.{outcome}", session=session)
+        if outcome != "open":
+            self.record(f"subscribe.{outcome}", session=session)
         return session
 
     def next(self, session: int) -> None:

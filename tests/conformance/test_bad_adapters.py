@@ -101,17 +101,18 @@ class Silent:
 def test_cnf_002_a_publish_that_never_returns_is_a_hang_and_indeterminate() -> None:
     found = history_of(PublishHangs)
     assert "publish.ok" not in kinds(found)
-    assert broken([found]) == {"PUB-004": "hang"}
+    assert broken([found]) == {"PUB-004": "hang", "ADP-003": "hang"}
 
 
 def test_cnf_002_a_next_that_never_returns_is_a_hang() -> None:
     assert broken([history_of(NextHangs)]) == {"DLV-011": "hang"}
 
 
-def test_cnf_003_a_subscription_that_never_opens_passes_nothing() -> None:
+def test_cnf_002_a_subscription_that_never_opens_is_a_hang() -> None:
     found = history_of(SubscribeHangs)
     assert "deliver" not in kinds(found)
     assert "drained" not in kinds(found)
+    assert broken([found]) == {"ADP-003": "hang"}
     core = [verdict for verdict in judged([found]).values() if verdict.requirement.startswith("DLV")]
     assert {verdict.state for verdict in core} <= {"inconclusive", "not claimed", "not checked", "hang"}
 
@@ -213,7 +214,7 @@ class PublishesEndless(Passing):
 def test_adp_001_an_error_of_the_port_in_the_wrong_place_is_named_without_a_traceback() -> None:
     found = history_of(PublishesEndless)
     errors = [record for record in found.records if record.kind == "adapter.error"]
-    assert (errors[0].reason, errors[0].error) == ("port", "not here")
+    assert (errors[0].reason, errors[0].error) == ("port", "SessionLost('not here')")
     assert broken([found]) == {"ADP-001": "fail"}
 
 

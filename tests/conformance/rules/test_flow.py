@@ -1,4 +1,4 @@
-"""E8, F1, F2, L1, L2, H1, P1-P3."""
+"""E8, F1, F2, L1, L2, H1."""
 
 from __future__ import annotations
 
@@ -258,53 +258,6 @@ def test_l2_no_probe_can_be_published_in_time(wait: float, outcome: str, codes: 
     told.record("end")
     assert found(told) == codes
     assert findings(told)["L2"].void == (outcome != "ok" and not codes)
-
-
-def test_p1_an_error_that_is_not_of_the_port() -> None:
-    told = Story()
-    told.record("adapter.error", process="c1", error="Traceback\n  here\nKeyError: 'x'\n")
-    assert found(told) == {"P1"}
-    assert findings(told)["P1"].violations[0].message.endswith("KeyError: 'x'")
-
-
-@pytest.mark.parametrize(
-    ("first", "then", "outcome", "codes"),
-    [
-        ("ack", "ack", "ok", set()),
-        ("ack", "ack", "rejected", {"P2"}),
-        ("ack", "ack", "indeterminate", {"P2"}),
-        ("ack", "ack", "open", set()),
-        ("ack", "nack", "rejected", set()),
-        ("ack", "nack", "ok", {"P2"}),
-        ("nack", "ack", "ok", {"P2"}),
-        ("nack", "reject", "indeterminate", {"P2"}),
-        ("reject", "reject", "ok", set()),
-    ],
-)
-def test_p2_a_delivery_settles_once(first: str, then: str, outcome: str, codes: set[str]) -> None:
-    told = Story()
-    delivery = told.deliver(told.join(), told.publish())
-    told.settle(first, delivery)
-    told.settle(then, delivery, outcome)
-    assert found(told) == codes
-
-
-def test_p2_a_settle_that_was_refused_or_unknown_settles_nothing() -> None:
-    for outcome in ("rejected", "indeterminate"):
-        told = Story()
-        delivery = told.deliver(told.join(), told.publish())
-        told.ack(delivery, outcome)
-        told.ack(delivery)
-        assert found(told) == set()
-
-
-def test_p3_an_iterator_that_ends_by_itself() -> None:
-    told = Story()
-    session = told.join()
-    told.next(session)
-    told.record("session.ended", session=session)
-    told.close(session)
-    assert found(told) == {"P3"}
 
 
 def unknown_call(told: Story) -> None:
