@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from urllib.parse import quote
@@ -107,7 +108,7 @@ class Event:
     def identity(self) -> str:
         """Source and id, each percent-encoded, with one space between: one text for one identity."""
         if self._identity is None:  # made on first use: who only reads the event needs none
-            _set(self, "_identity", f"{quote(self.source, safe='')} {quote(self.id, safe='')}")
+            _set(self, "_identity", f"{_quoted(self.source)} {quote(self.id, safe='')}")
         return self._identity  # type: ignore[return-value]
 
     @property
@@ -215,6 +216,12 @@ class Event:
 
 
 _UNSET = {"data": ABSENT}
+@lru_cache(maxsize=256)
+def _quoted(source: str) -> str:
+    """Percent-encoded; remembered, since a service has few sources and many events."""
+    return quote(source, safe="")
+
+
 _ATTRIBUTES = ("id", "source", "type", "time", "datacontenttype", "dataschema", "subject")
 
 

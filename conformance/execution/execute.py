@@ -137,8 +137,11 @@ async def _idle(run: Run) -> bool:
         seen = run.record.deliveries
         await asyncio.sleep(max((run.longest_wait(g) for g in range(len(run.groups))), default=0) * 2)
         return run.record.deliveries == seen
-    numbers = await asyncio.gather(*(counters(run, topic, name) for topic, name in _joined(run)))
-    return not any(number["pending"] or number["in_flight"] for number in numbers)
+    for topic, name in _joined(run):
+        numbers = await counters(run, topic, name)
+        if numbers["pending"] or numbers["in_flight"]:
+            return False
+    return True
 
 
 def _joined(run: Run) -> list[tuple[str, str]]:
