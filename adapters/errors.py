@@ -67,3 +67,7 @@ class SessionLost(EventproofError):
 
 class Unreachable(EventproofError):
     """No broker answers at the address, or it refuses the connection."""
+
+
+class InvalidOption(EventproofError):
+    """An option that the adapter does not have, or a value that it cannot take."""

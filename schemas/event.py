@@ -216,6 +216,8 @@ class Event:
 
 
 _UNSET = {"data": ABSENT}
+
+
 @lru_cache(maxsize=256)
 def _quoted(source: str) -> str:
     """Percent-encoded; remembered, since a service has few sources and many events."""

@@ -13,7 +13,7 @@ import msgspec
 
 from eventproof.adapters.claims import Claims
 from eventproof.adapters.delivery import LeasedDelivery
-from eventproof.adapters.errors import EventproofError, Rejected, SessionLost
+from eventproof.adapters.errors import InvalidOption, Rejected, SessionLost
 from eventproof.adapters.memory.claims import claims
 from eventproof.adapters.memory.engine import Engine
 from eventproof.adapters.memory.state import Options, Session
@@ -24,10 +24,6 @@ from eventproof.schemas.event import Event
 _Place: TypeAlias = tuple[asyncio.AbstractEventLoop, str]
 _engines: dict[_Place, Engine] = {}
 _connections: Counter[_Place] = Counter()
-
-
-class InvalidOption(EventproofError):
-    """An option that the adapter does not have, or a value that it cannot take."""
 
 
 @asynccontextmanager

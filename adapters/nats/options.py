@@ -8,13 +8,9 @@ from typing import Any
 
 import msgspec
 
-from eventproof.adapters.errors import EventproofError
+from eventproof.adapters.errors import InvalidOption
 
 _PREFIX = re.compile(r"[A-Za-z0-9_-]{1,60}")
-
-
-class InvalidOption(EventproofError):
-    """An option that the adapter does not have, or a value that it cannot take."""
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

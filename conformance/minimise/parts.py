@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
@@ -51,8 +52,9 @@ def restrict(scenario: Scenario, kept: list[Unit]) -> Scenario:
         tuple(step for step in steps if Unit("publish", step.call) in keep) for steps in scenario.publishers
     )
     chosen = [g for g in range(len(scenario.groups)) if Unit("group", g) in keep]
-    groups = tuple(_consumers(scenario.groups[g], g, keep) for g in chosen)
     calls = {step.call for steps in publishers for step in steps}
+    before = _before(scenario, calls)
+    groups = tuple(_consumers(scenario.groups[g], g, keep, before) for g in chosen)
     behaviours = tuple(
         replace(b, group=chosen.index(b.group))
         for b in scenario.behaviours
@@ -61,10 +63,17 @@ def restrict(scenario: Scenario, kept: list[Unit]) -> Scenario:
     return replace(scenario, publishers=tuple(filter(None, publishers)), groups=groups, behaviours=behaviours)
 
 
-def _consumers(group: Group, number: int, keep: set[Unit]) -> Group:
+def _before(scenario: Scenario, kept: set[int]) -> list[int]:
+    """For each number of publishes how many of that many first ones are kept: so a consumer that joins
+    after so many joins between the same two as before."""
+    calls = sorted(step.call for step in scenario.publishes)
+    return [0, *accumulate(call in kept for call in calls)]
+
+
+def _consumers(group: Group, number: int, keep: set[Unit], before: list[int]) -> Group:
+    kept = [c for n, c in enumerate(group.consumers) if Unit("consumer", number, n) in keep]
     return replace(
-        group,
-        consumers=tuple(c for n, c in enumerate(group.consumers) if Unit("consumer", number, n) in keep),
+        group, consumers=tuple(replace(c, joins=before[min(c.joins, len(before) - 1)]) for c in kept)
     )
 
 

@@ -7,6 +7,7 @@ import asyncio
 from eventproof.adapters.errors import Indeterminate
 from eventproof.adapters.memory import Engine
 from eventproof.adapters.memory.state import Copy, Group, Session, Slot, Topic
+from eventproof.adapters.port import Receipt
 from eventproof.conformance.mutants.mutant import Mutant, rarely
 from eventproof.schemas.event import Event
 
@@ -91,10 +92,10 @@ class StopsHandingOut(Engine):
 class StopsConfirming(Engine):
     """takes nothing more on a topic after a certain event"""
 
-    def store(self, topic: Topic, event: Event) -> Copy:
+    def publish(self, topic: Topic, event: Event) -> Receipt:
         if any(rarely(copy.event.id, "jams") for copy in topic.log):
             raise Indeterminate("no confirm came")
-        return super().store(topic, event)
+        return super().publish(topic, event)
 
 
 class NeverAnswers(Engine):

@@ -12,11 +12,11 @@ from eventproof.adapters.errors import (
     AlreadySettled,
     EventproofError,
     Indeterminate,
+    InvalidOption,
     LeaseExpired,
     Rejected,
     Unsupported,
 )
-from eventproof.adapters.memory.broker import InvalidOption
 
 OURS = [kind for kind in vars(errors).values() if inspect.isclass(kind)]
 

@@ -10,8 +10,8 @@ import sys
 import pytest
 
 from eventproof.adapters.connect import UnknownAdapter, load
-from eventproof.adapters.errors import EventproofError, Indeterminate, Rejected, Unreachable
-from eventproof.adapters.nats import InvalidOption, connect, provision
+from eventproof.adapters.errors import EventproofError, Indeterminate, InvalidOption, Rejected, Unreachable
+from eventproof.adapters.nats import connect, provision
 from eventproof.adapters.policy import Policy
 from eventproof.conformance.targets.natsserver import NatsServer
 
