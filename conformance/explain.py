@@ -20,6 +20,7 @@ from eventproof.conformance.scenario import Scenario
 from eventproof.conformance.verdict import Verdict
 
 RERUNS = 10
+TRIED, SMALL = 4, 8  # so many cases are made smaller, until one has no more operations than this
 BROKEN = frozenset({"fail", "hang"})
 
 
@@ -41,11 +42,9 @@ async def explain(
     passed, examples = clock.stopwatch(), []
     for number, (anomaly, named) in enumerate(broken.items()):
         until = passed() + (budget - passed()) / (len(broken) - number)
-        case = min(
-            (case for case in failing if case.shows(anomaly)), key=lambda case: case.scenario.operations
-        )
         search = Search(on, anomaly, partial(_before, until, passed))
-        examples.append(await search.counterexample(case, tuple(named), folder))
+        cases = [case for case in failing if case.shows(anomaly)]
+        examples.append(await search.counterexample(cases, tuple(named), folder))
         watcher.step()
     return tuple(examples)
 
@@ -62,10 +61,12 @@ class Search:
         self._anomaly = anomaly
         self._in_time = in_time
 
-    async def counterexample(self, case: Case, requirements: tuple[str, ...], folder: Path) -> Counterexample:
-        """The case made small, run again to see how often it shows, and saved beside the original."""
+    async def counterexample(
+        self, cases: Sequence[Case], requirements: tuple[str, ...], folder: Path
+    ) -> Counterexample:
+        """A case made small, run again to see how often it shows, and saved beside the original."""
+        case, scenario, history = await self.smallest_of(cases)
         original, _ = save_case(case.scenario, case.history, folder, f"{case.number:05}")
-        scenario, history = await self.smallest(case)
         again = await self._on.run([scenario] * RERUNS)
         showing = [other for other in again if self.violation(other)]
         history = minimal(showing[0] if showing else history, self.shows)
@@ -79,6 +80,18 @@ class Search:
             history=str(saved[1].relative_to(folder)), operations=scenario.operations, shown=len(showing),
             reruns=RERUNS, story=tuple(story(history, violation.records)),
         )  # fmt: skip
+
+    async def smallest_of(self, cases: Sequence[Case]) -> tuple[Case, Scenario, History]:
+        """The smallest that a few of the cases can be made: one that is stuck in a corner is not the last
+        word."""
+        ordered = sorted(cases, key=lambda case: case.scenario.operations)
+        best = (ordered[0], *await self.smallest(ordered[0]))
+        for case in ordered[1:TRIED]:
+            if best[1].operations <= SMALL or not self._in_time():
+                break
+            other = (case, *await self.smallest(case))
+            best = min(best, other, key=lambda found: found[1].operations)
+        return best
 
     async def smallest(self, case: Case) -> tuple[Scenario, History]:
         """The smallest scenario found and a history of it that shows the anomaly."""

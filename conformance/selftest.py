@@ -13,7 +13,7 @@ import msgspec
 from eventproof.conformance import strategies
 from eventproof.conformance.case import Case, Watcher
 from eventproof.conformance.execution.stage import Stage, run_on, stage
-from eventproof.conformance.explain import Search
+from eventproof.conformance.explain import SMALL, Search
 from eventproof.conformance.mutants import MUTANTS, ODD, Mutant
 from eventproof.conformance.plugin import Plugin
 from eventproof.conformance.rules.judge import judge
@@ -24,7 +24,6 @@ from eventproof.conformance.verdict import Total, totals, verdicts
 from eventproof.spec import requirements
 
 BROKERS: tuple[Mutant, ...] = (*MUTANTS, *ODD)
-MOST_OPERATIONS = 8
 
 
 class Kill(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +47,7 @@ class Kill(msgspec.Struct, frozen=True, kw_only=True):
         """An odd broker must not be found; a broken one by its own rule, in few steps."""
         if not self.anomaly:
             return not self.found
-        return self.after > 0 and self.operations <= MOST_OPERATIONS
+        return self.after > 0 and self.operations <= SMALL
 
 
 class Selftest(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,6 +113,5 @@ async def _try(mutant: Mutant, scenarios: Sequence[Scenario]) -> Kill:
 
 
 async def _smallest(on: Stage, anomaly: str, showing: Sequence[Case]) -> int:
-    case = min(showing, key=lambda case: case.scenario.operations)
-    scenario, _ = await Search(on, anomaly, lambda: True).smallest(case)
+    _, scenario, _ = await Search(on, anomaly, lambda: True).smallest_of(showing)
     return scenario.operations

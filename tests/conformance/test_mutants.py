@@ -12,12 +12,13 @@ from rich.console import Console
 
 from eventproof.conformance import selftest as tester
 from eventproof.conformance import suite
+from eventproof.conformance.explain import SMALL
 from eventproof.conformance.mutants import MUTANTS, ODD, Mutant
 from eventproof.conformance.mutants.mutant import ONE_IN, rarely
 from eventproof.conformance.report.matrix import render, save
 from eventproof.conformance.rules import RULES
 from eventproof.conformance.scenario import Scenario
-from eventproof.conformance.selftest import BROKERS, MOST_OPERATIONS, Kill, Selftest, attempt, plugin
+from eventproof.conformance.selftest import BROKERS, Kill, Selftest, attempt, plugin
 from eventproof.conformance.strategies import generate
 from eventproof.spec import requirements
 from tests.conformance.brokers import broken, judged, run
@@ -141,7 +142,7 @@ def test_a_broken_broker_is_caught_by_the_right_rule_and_in_few_steps(
     assert caught.found[anomaly] >= 1
     assert requirement in caught.requirements
     assert 1 <= caught.after <= 60
-    assert 1 <= caught.operations <= MOST_OPERATIONS
+    assert 1 <= caught.operations <= SMALL
     assert caught.right
 
 
@@ -181,7 +182,7 @@ def test_the_selftest_passes_if_every_broker_was_judged_rightly_and_is_saved(tmp
     [
         ({}, True),
         ({"after": 0}, False),
-        ({"operations": MOST_OPERATIONS + 1}, False),
+        ({"operations": SMALL + 1}, False),
         ({"anomaly": "", "found": {}}, True),
         ({"anomaly": "", "found": {"E8": 1}}, False),
     ],
@@ -196,7 +197,7 @@ def test_a_kill_is_right_if_its_own_rule_found_it_in_few_steps(
         found={"B2": 3},
         requirements=(),
         after=2,
-        operations=MOST_OPERATIONS,
+        operations=SMALL,
     )
     assert msgspec.structs.replace(caught, **change).right is right
 
