@@ -143,7 +143,7 @@ def _evidence(
     if state == "not checked":
         return "needs the tier `fault`"
     if state == "inconclusive":
-        return f"exercised {exercised} times of {requirement.exercise}"
+        return f"exercised {exercised} of {requirement.exercise} times"
     return f"exercised {exercised} times"
 
 

@@ -36,23 +36,21 @@ def render(report: Report, folder: Path, broker: str) -> RenderableType:
 
 
 def _verdicts(report: Report) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("requirement", "", "profile", "verdict", "evidence"):
-        table.add_column(name, no_wrap=name in {"requirement", "verdict"})
+    """A section per profile; it fits into 80 columns."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for width in (None, 29, 12, None):
+        table.add_column(no_wrap=width is not None, width=width)
     for profile in report.profiles:
+        table.add_row(Text(profile, style="bold underline"))
         for verdict in (verdict for verdict in report.verdicts if verdict.profile == profile):
             table.add_row(
-                verdict.requirement,
-                escape(verdict.title),
-                profile,
-                _coloured(verdict.state),
-                _evidence(verdict),
+                verdict.requirement, escape(verdict.title), _coloured(verdict.state), _evidence(verdict)
             )
     return table
 
 
 def _evidence(verdict: Verdict) -> str:
-    void = f", {verdict.void} too close to call" if verdict.void else ""
+    void = f", {verdict.void} void" if verdict.void else ""
     times = f", {verdict.violations} times" if verdict.violations else ""
     return escape(f"{verdict.evidence}{times}{void}")
 
