@@ -38,8 +38,8 @@ def render(report: Report, folder: Path, broker: str) -> RenderableType:
 def _verdicts(report: Report) -> Table:
     """A section per profile; it fits into 80 columns."""
     table = Table(box=None, pad_edge=False, show_header=False)
-    for width in (None, 29, 12, None):
-        table.add_column(no_wrap=width is not None, width=width)
+    for width in (8, 29, 12, None):
+        table.add_column(min_width=width)
     for profile in report.profiles:
         table.add_row(Text(profile, style="bold underline"))
         for verdict in (verdict for verdict in report.verdicts if verdict.profile == profile):

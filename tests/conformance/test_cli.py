@@ -57,7 +57,7 @@ def test_run_in_the_tier_smoke_is_conformant_or_says_what_was_not_exercised(even
 def test_run_says_every_requirement_with_its_verdict(eventproof: Any) -> None:
     ended = eventproof("run", "memory", "--scenarios", 5, "--report", "out")
     for verdict in saved(Path("out")).verdicts:
-        assert re.search(rf"^{verdict.requirement} .*{verdict.profile}", ended.out, re.MULTILINE)
+        assert re.search(rf"^{verdict.requirement} .*{verdict.state}", ended.out, re.MULTILINE)
 
 
 def test_run_makes_a_report_folder_of_its_own(eventproof: Any) -> None:

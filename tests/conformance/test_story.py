@@ -165,7 +165,7 @@ def test_a_report_is_rendered_with_markup_as_text_and_long_lines_whole() -> None
     assert replay.endswith("/minimal.json' --adapter 'my file.py:connect' --option a=b")
     assert "eventproof replay 'a long folder/name/" in replay
     assert "made smaller to 2 operations; shown again by 9 of 10 runs" in " ".join(text.split())
-    assert "2 times, 3 too close to call" in " ".join(text.split())
+    assert "2 times, 3 void" in " ".join(text.split())
 
 
 def test_a_title_that_looks_like_markup_does_not_break_the_table() -> None:
