@@ -19,6 +19,7 @@ from eventproof.conformance.verdict import PROFILES
 
 TIERS = {"smoke": 40, "core": 200}  # scenarios
 FOLDER = click.Path(path_type=Path, file_okay=False)
+TIER = "smoke is a quick look, with too few scenarios for every verdict; core is the full run."
 KEEP = "Scenarios and histories to save."
 BUDGET = "Seconds for making counterexamples smaller."
 
@@ -26,7 +27,7 @@ BUDGET = "Seconds for making counterexamples smaller."
 @click.command()
 @_options.broker
 @_options.profiles
-@click.option("--tier", type=click.Choice(list(TIERS)), default="core", show_default=True, help="How much.")
+@click.option("--tier", type=click.Choice(list(TIERS)), default="core", show_default=True, help=TIER)
 @click.option("--scenarios", type=click.IntRange(min=1), help="How many, instead of what the tier says.")
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Which are drawn.")
 @click.option("--report", "folder", type=FOLDER, help="Folder for all that is saved.")
