@@ -12,11 +12,11 @@ import msgspec
 
 from eventproof.adapters import clock
 from eventproof.adapters.claims import Claims
-from eventproof.conformance.collection import no_collection
 from eventproof.conformance.execution.execute import execute
 from eventproof.conformance.execution.run import Site
 from eventproof.conformance.execution.virtual import VirtualLoop
 from eventproof.conformance.foreign import foreign
+from eventproof.conformance.history.collection import collection_paused
 from eventproof.conformance.history.record import History
 from eventproof.conformance.plugin import Plugin
 from eventproof.conformance.scenario import Scenario
@@ -42,7 +42,7 @@ class Stage:
         self, scenarios: Sequence[Scenario], done: Callable[[], None] = lambda: None
     ) -> list[History]:
         """The history of each scenario, in their order. done: called as each one ends."""
-        with no_collection():
+        with collection_paused():
             return await asyncio.gather(*(self._one(scenario, done) for scenario in scenarios))
 
     async def _one(self, scenario: Scenario, done: Callable[[], None]) -> History:
