@@ -9,7 +9,7 @@ import msgspec
 
 from eventproof.adapters.claims import Claims
 from eventproof.conformance.rules.rule import Finding, Violation
-from eventproof.spec import Requirement
+from eventproof.spec import Conditions, Requirement, holds
 
 State = Literal["pass", "fail", "hang", "inconclusive", "not claimed", "not checked"]
 ProfileState = Literal["conformant", "partial", "failed", "not claimed"]
@@ -19,18 +19,18 @@ SEEN_BY_LOG = {"C4": "read_log", "C7": "read_log", "B4": "positions"}
 KEPT = 20  # violations kept per anomaly; all are counted
 
 # What an adapter has to claim before a profile means anything; any one set of several is enough.
-PROFILES: Mapping[str, Sequence[Mapping[str, Sequence[Any]]]] = {
-    "core": ({"loss": ["never"], "duplicates": ["permitted", "never"]},),
-    "ordered": ({"ordering.scope": ["key", "topic"]},),
-    "dedup": ({"publish_dedup.scope": ["topic", "key"]}, {"consume_dedup.scope": ["topic", "key"]}),
+PROFILES: Mapping[str, Sequence[Conditions]] = {
+    "core": ({"loss": ("never",), "duplicates": ("permitted", "never")},),
+    "ordered": ({"ordering.scope": ("key", "topic")},),
+    "dedup": ({"publish_dedup.scope": ("topic", "key")}, {"consume_dedup.scope": ("topic", "key")}),
     "retry": (
         {
-            "redelivery.nack": [True],
-            "dead_letter": ["at-least-one", "one-without-faults", "one-across-crash"],
+            "redelivery.nack": (True,),
+            "dead_letter": ("at-least-one", "one-without-faults", "one-across-crash"),
         },
     ),
     "groups": ({},),
-    "replay": ({"replay": ["earliest"]},),
+    "replay": ({"replay": ("earliest",)},),
 }
 
 
@@ -162,15 +162,6 @@ def profile_states(
 def _profile(profile: str, states: Sequence[State], claimed: Mapping[str, Any]) -> ProfileState:
     if {"fail", "hang"} & set(states):
         return "failed"
-    if not any(
-        all(_at(claimed, path) in values for path, values in needs.items()) for needs in PROFILES[profile]
-    ):
+    if not any(holds(needs, claimed) for needs in PROFILES[profile]):
         return "partial" if profile == "core" else "not claimed"
     return "partial" if {"inconclusive", "not checked"} & set(states) else "conformant"
-
-
-def _at(claims: Mapping[str, Any], path: str) -> Any:
-    value: Any = claims
-    for name in path.split("."):
-        value = value[name]
-    return value

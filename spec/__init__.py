@@ -5,9 +5,9 @@ The Markdown beside this file is the source; `python -m eventproof.spec` generat
 
 from __future__ import annotations
 
-from eventproof.spec.model import Requirement, UnknownRequirement, register, requirement
+from eventproof.spec.model import Conditions, Requirement, UnknownRequirement, holds, register, requirement
 
-__all__ = ["Requirement", "UnknownRequirement", "requirement", "requirements"]
+__all__ = ["Conditions", "Requirement", "UnknownRequirement", "holds", "requirement", "requirements"]
 
 requirements: tuple[Requirement, ...]
 

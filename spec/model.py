@@ -53,7 +53,7 @@ class Requirement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     def applies(self, claims: Mapping[str, object]) -> bool:
         """Whether claims, in their JSON form, make it binding; an axis left out claims nothing."""
-        return all(_claimed(claims, path) in values for path, values in self.when.items())
+        return holds(self.when, claims)
 
 
 class Register(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -86,6 +86,11 @@ def requirement(name: str) -> Requirement:
         return register()[name]
     except KeyError:
         raise UnknownRequirement(name) from None
+
+
+def holds(conditions: Conditions, claims: Mapping[str, object]) -> bool:
+    """Whether each path of the claims, in their JSON form, has one of its values."""
+    return all(_claimed(claims, path) in values for path, values in conditions.items())
 
 
 def _claimed(claims: Mapping[str, object], path: str) -> object:

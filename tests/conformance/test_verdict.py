@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from eventproof import spec
 from eventproof.adapters.claims import Claims, Ordering
 from eventproof.conformance.rules.rule import Finding, Violation
 from eventproof.conformance.verdict import (
@@ -265,3 +268,15 @@ def test_cnf_005_what_was_not_drained_is_not_lost() -> None:
     assert judged([told.history()])["DLV-001"].state == "inconclusive"
     told.drain()
     assert judged([told.history()])["DLV-001"].state == "fail"
+
+
+def test_the_spec_names_the_claims_that_each_profile_stands_on() -> None:
+    text = (Path(next(iter(spec.__path__))) / "README.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \| [^|]* \|([^|]*)\|$", text, re.MULTILINE))
+    for profile, needs in PROFILES.items():
+        named = {
+            path
+            for path in re.findall(r"`([a-z_.]+)", rows[profile])
+            if path.split(".")[0] in Claims.__struct_fields__
+        }
+        assert named == {path for one in needs for path in one}
