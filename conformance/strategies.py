@@ -227,8 +227,9 @@ def _repeat(
 
 
 def _behaviours(numbers: _Numbers, groups: tuple[Group, ...], count: int) -> tuple[Behaviour, ...]:
-    """At most one behaviour per group and call; few slow ones, since they take whole leases. One in three
-    scenarios is congested: a run of calls is worked on for a while, so that much is in flight at once."""
+    """At most one behaviour per group and call; few slow ones, since they take whole leases. Half of the
+    scenarios have an event that fails again and again; one in three is congested: a run of calls is worked
+    on for a while, so that much is in flight at once."""
     chosen: dict[tuple[int, int], tuple[Act, ...]] = {}
     slow = numbers.below(4)
     for _ in range(2 + numbers.below(10)):
@@ -238,6 +239,9 @@ def _behaviours(numbers: _Numbers, groups: tuple[Group, ...], count: int) -> tup
         chosen.setdefault(
             (group, call), _without_dead_letter(acts) if groups[group].policy.max_attempts is None else acts
         )
+    if numbers.below(2) == 0:
+        group, call = numbers.below(len(groups)), _call(numbers, count)
+        chosen.setdefault((group, call), (NACK,) * 4)
     if numbers.below(3) == 0:
         group, call = numbers.below(len(groups)), 1 + numbers.below(256) % count
         for number in range(call, min(call + 6, count + 1)):
