@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from importlib import import_module
 from importlib.metadata import version
@@ -50,7 +51,8 @@ def eventproof() -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; always ends the process."""
+    """Run the command line; always ends the process. What adapters log is no part of what it says."""
+    logging.getLogger("eventproof").addHandler(logging.NullHandler())
     sys.exit(_run(arguments))
 
 

@@ -22,6 +22,7 @@ START: Final = 10.0  # seconds within which a server must be ready
 STOP: Final = 10.0
 MAX_PAYLOAD: Final = 65536
 _POLL: Final = 0.005
+_PREFIX: Final = "eventproof-nats-"
 _PR_SET_PDEATHSIG: Final = 1
 _MEMORY: Final = "/dev/shm"  # noqa: S108 - a folder of our own is made in it
 _MEMORY_NEEDED: Final = 2 << 30
@@ -72,7 +73,9 @@ class NatsServer:
 
     def __init__(self, *, max_payload: int = MAX_PAYLOAD, sync_interval: str = "2m") -> None:
         self._program = find_server()
-        self._folder = Path(tempfile.mkdtemp(prefix="eventproof-nats-", dir=_parent()))
+        parent = _parent()
+        _sweep(parent)
+        self._folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=parent))
         self._max_payload = max_payload
         self._sync_interval = sync_interval
         self._port = -1
@@ -153,12 +156,30 @@ class NatsServer:
         return log.read_text()[-1000:] if log.is_file() else "no log"
 
 
-def _parent() -> str | None:
+def _sweep(parent: Path) -> None:
+    """Remove what a run left behind that was killed: its server died with it, its folder could not."""
+    for folder in parent.glob(f"{_PREFIX}*-*"):
+        owner = folder.name.removeprefix(_PREFIX).partition("-")[0]
+        if owner.isdigit() and not _alive(int(owner)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _parent() -> Path:
     """Memory where there is enough: what a killed process wrote stays there as it does in the page cache, and
     hundreds of consumers keep their state several times as fast as on a disk."""
     if os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free >= _MEMORY_NEEDED:
-        return _MEMORY
-    return None
+        return Path(_MEMORY)
+    return Path(tempfile.gettempdir())
 
 
 def _die_with_parent() -> Callable[[], None] | None:

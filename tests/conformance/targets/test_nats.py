@@ -175,3 +175,19 @@ def test_a_server_that_does_not_start_tells_why():
             await server.remove()
 
     asyncio.run(story())
+
+
+def test_what_a_killed_run_left_behind_is_removed_by_the_next(monkeypatch, tmp_path):
+    monkeypatch.setattr(natsserver, "_parent", lambda: tmp_path)
+    ended = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True
+    )
+    stale = tmp_path / f"eventproof-nats-{int(ended.stdout)}-left"
+    alive = tmp_path / f"eventproof-nats-{os.getpid()}-used"
+    foreign = tmp_path / "eventproof-nats-of-somebody"
+    for folder in (stale, alive, foreign):
+        folder.mkdir()
+    NatsServer()
+    assert not stale.exists()
+    assert alive.exists()
+    assert foreign.exists()
