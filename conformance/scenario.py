@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import blake2b
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -104,10 +105,9 @@ class Behaviour(_Part, frozen=True, kw_only=True):
     acts: tuple[Act, ...]
 
 
-class Scenario(_Part, frozen=True, kw_only=True):
+class Scenario(_Part, frozen=True, kw_only=True, tag_field="format", tag=FORMAT):
     """Everything that one run does; publishers are sequences of steps."""
 
-    format: Literal[1] = 1
     topics: tuple[Topic, ...] = (Topic(),)
     payloads: tuple[Payload, ...] = (Payload(),)
     publishers: tuple[tuple[Publish, ...], ...] = ()
@@ -151,6 +151,11 @@ def decode(document: bytes) -> Scenario:
 def encode(scenario: Scenario) -> bytes:
     """The JSON form, valid against schemas/conformance/scenario.schema.json."""
     return msgspec.json.format(msgspec.json.encode(scenario), indent=1)
+
+
+def digest(scenario: Scenario) -> str:
+    """A name for what a scenario does, equal for equal ones."""
+    return blake2b(msgspec.json.encode(scenario), digest_size=8).hexdigest()
 
 
 def load(path: Path) -> Scenario:

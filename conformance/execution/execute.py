@@ -12,7 +12,7 @@ from eventproof.conformance.execution.publisher import publish_all
 from eventproof.conformance.execution.run import SLACK, Run, Site, wait_for_all
 from eventproof.conformance.execution.stalls import Stalls
 from eventproof.conformance.history.record import GroupInfo, Header, History, TopicInfo
-from eventproof.conformance.scenario import Scenario
+from eventproof.conformance.scenario import Scenario, digest
 
 SETTLE_TICKS = 60  # how long the planned consumers may take for what was published; the drain does the rest
 
@@ -52,9 +52,9 @@ def _header(run: Run) -> Header:
         for name, plan, policy in zip(run.groups, run.scenario.groups, run.policies, strict=True)
     ]
     return Header(
-        claims=run.claims, run=run.source, topics=topics, groups=groups, tick=site.tick, slack=SLACK,
-        within=site.within, anchor=clock.now().timestamp(),
-        versions=site.versions,
+        claims=run.claims, run=run.source, scenario=digest(run.scenario), target=site.target, topics=topics,
+        groups=groups, tick=site.tick, slack=SLACK, within=site.within, anchor=clock.now().timestamp(),
+        versions=site.versions, configuration=site.configuration,
     )  # fmt: skip
 
 

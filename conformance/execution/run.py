@@ -34,6 +34,8 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     facilities: Facilities
     within: float = 30.0
     versions: Mapping[str, str] = {}
+    target: str = ""
+    configuration: Mapping[str, str] = {}
 
     @property
     def tick(self) -> float:

@@ -72,6 +72,8 @@ async def stage(
             facilities=_limited(plugin, admin.claims),
             within=WITHIN_TICKS * plugin.facilities.tick,
             versions=plugin.facilities.versions() if plugin.facilities.versions else {},
+            target=plugin.name,
+            configuration={name: str(value) for name, value in options.items()},
         )
         yield Stage(site, name)
 

@@ -34,7 +34,7 @@ class GroupInfo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     policy: Policy = Policy()
 
 
-class Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+class Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Record 0.
 
     tick: seconds per scenario tick. slack: seconds within which time-based judgements are void.

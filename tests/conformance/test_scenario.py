@@ -67,8 +67,8 @@ def test_the_json_form_keeps_every_payload_apart(payload: Payload) -> None:
 
 
 def test_defaults_are_left_out_of_the_json_form_and_come_back() -> None:
-    assert msgspec.json.decode(encode(Scenario())) == {}
-    assert decode(b"{}") == Scenario()
+    assert msgspec.json.decode(encode(Scenario())) == {"format": 1}
+    assert decode(b'{"format":1}') == Scenario()
 
 
 def test_a_scenario_that_uses_every_part_is_read() -> None:
