@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
+import tempfile
 from importlib import import_module
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import click
@@ -53,6 +56,8 @@ def eventproof() -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; always ends the process. What adapters log is no part of what it says."""
     logging.getLogger("eventproof").addHandler(logging.NullHandler())
+    # Else Hypothesis leaves a folder of its own wherever the command is called.
+    os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(Path(tempfile.gettempdir()) / "hypothesis"))
     sys.exit(_run(arguments))
 
 
