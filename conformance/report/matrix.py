@@ -13,10 +13,10 @@ from eventproof.conformance.selftest import Kill, Selftest
 
 
 def render(result: Selftest) -> RenderableType:
-    """One line per broker: what had to find it, after how many scenarios it did, and what else fell."""
+    """One row per broker: what had to find it, after how many scenarios it did, and what else fell."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("broker", "it", "rule", "after", "smallest", "requirements that fell"):
-        table.add_column(name, no_wrap=name in {"broker", "rule"})
+    for name, width in (("rule", 5), ("broker", 34), ("after", 5), ("operations", 10), ("what fell", None)):
+        table.add_column(name, min_width=width, max_width=width)
     for kill in result.kills:
         table.add_row(*_row(kill), style="" if kill.right else "bold red")
     broken = [kill for kill in result.kills if kill.anomaly]
@@ -31,12 +31,12 @@ def render(result: Selftest) -> RenderableType:
     )
 
 
-def _row(kill: Kill) -> tuple[str, str, str, str, str, str]:
-    fell = ", ".join(kill.requirements) or "none"
+def _row(kill: Kill) -> tuple[str, Text, str, str, str]:
+    broker = Text.assemble((kill.name, "bold"), "\n", (kill.summary, "dim"))
+    fell = ", ".join(kill.requirements) or "nothing"
     if not kill.anomaly:
-        return kill.name, kill.summary, "legal", "", "", fell
-    smallest = f"{kill.operations} operations" if kill.after else ""
-    return kill.name, kill.summary, kill.anomaly, str(kill.after or "never"), smallest, fell
+        return "legal", broker, "", "", fell
+    return kill.anomaly, broker, str(kill.after or "never"), str(kill.operations) if kill.after else "", fell
 
 
 def save(result: Selftest, folder: Path) -> None:
