@@ -22,9 +22,14 @@ class Case(msgspec.Struct, frozen=True):
     history: History
     findings: tuple[Finding, ...]
 
+    @property
+    def shown(self) -> frozenset[str]:
+        """Codes of the rules that the history violates, claimed or not."""
+        return frozenset(finding.code for finding in self.findings if finding.count)
+
     def shows(self, anomaly: str) -> bool:
         """Whether the history violates the rule of that code."""
-        return any(finding.count for finding in self.findings if finding.code == anomaly)
+        return anomaly in self.shown
 
 
 class Watcher(Protocol):

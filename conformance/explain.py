@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -26,13 +26,16 @@ BROKEN = frozenset({"fail", "hang"})
 
 async def explain(
     judged: Iterable[Verdict],
-    failing: Sequence[Case],
+    failing: Mapping[str, Sequence[Case]],
     on: Stage,
     folder: Path,
     budget: float,
     watcher: Watcher,
 ) -> tuple[Counterexample, ...]:
-    """One counterexample per anomaly that breaks a claimed requirement; `budget` seconds for all."""
+    """One counterexample per anomaly that breaks a claimed requirement; `budget` seconds for all.
+
+    failing: for each such anomaly some cases that show it.
+    """
     broken: dict[str, list[str]] = {}
     for verdict in judged:
         for anomaly in verdict.anomalies if verdict.state in BROKEN else ():
@@ -43,8 +46,7 @@ async def explain(
     for number, (anomaly, named) in enumerate(broken.items()):
         until = passed() + (budget - passed()) / (len(broken) - number)
         search = Search(on, anomaly, partial(_before, until, passed))
-        cases = [case for case in failing if case.shows(anomaly)]
-        examples.append(await search.counterexample(cases, tuple(named), folder))
+        examples.append(await search.counterexample(failing[anomaly], tuple(named), folder))
         watcher.step()
     return tuple(examples)
 

@@ -15,13 +15,13 @@ from eventproof.adapters.errors import EventproofError
 from eventproof.conformance import strategies
 from eventproof.conformance.case import Case, Watcher, save_case
 from eventproof.conformance.execution.stage import Stage, run_on, stage
-from eventproof.conformance.explain import explain
+from eventproof.conformance.explain import TRIED, explain
 from eventproof.conformance.plugin import Plugin
 from eventproof.conformance.report.counts import count
 from eventproof.conformance.report.report import Counts, Report, save
 from eventproof.conformance.rules.judge import judge
 from eventproof.conformance.scenario import Scenario
-from eventproof.conformance.verdict import Total, profile_states, totals, verdicts
+from eventproof.conformance.verdict import Total, decisive, profile_states, totals, verdicts
 from eventproof.spec import requirements
 
 CHUNK = 200  # scenarios that are in memory at once
@@ -57,7 +57,7 @@ def run(plan: Plan, watcher: Watcher) -> Report:
 
 async def _run(plan: Plan, watcher: Watcher) -> Report:
     passed, found, counts = clock.stopwatch(), dict[str, Total](), Counts()
-    failing: list[Case] = []
+    failing: dict[str, list[Case]] = {}
     async with stage(
         plan.plugin,
         name=f"eventproof-{plan.seed}",
@@ -65,12 +65,13 @@ async def _run(plan: Plan, watcher: Watcher) -> Report:
         options=dict(plan.options),
         claims=plan.claims,
     ) as on:
+        codes = decisive(requirements, on.site.claims)
         for chunk in _chunks(plan, watcher):
             cases = await _cases(on, chunk, watcher)
-            _save(plan, cases)
+            _save(plan, cases, codes)
             totals(((case.number, case.findings) for case in cases), found)
             count((case.history for case in cases), (case.scenario for case in cases), counts)
-            failing += [case for case in cases if any(finding.count for finding in case.findings)]
+            _keep_smallest(cases, codes, failing)
         judged = verdicts(requirements, on.site.claims, found, lacking=_lacking(plan.plugin))
         examples = await explain(judged, failing, on, plan.folder, plan.budget, watcher)
     report = Report(
@@ -105,10 +106,20 @@ async def _cases(on: Stage, chunk: list[tuple[int, Scenario]], watcher: Watcher)
     return cases
 
 
-def _save(plan: Plan, cases: list[Case]) -> None:
+def _keep_smallest(cases: list[Case], codes: frozenset[str], into: dict[str, list[Case]]) -> None:
+    """Remember the smallest few cases of each anomaly that breaks a claim."""
+    for case in cases:
+        for code in codes & case.shown:
+            kept = into.setdefault(code, [])
+            kept.append(case)
+            kept.sort(key=lambda one: one.scenario.operations)
+            del kept[TRIED:]
+
+
+def _save(plan: Plan, cases: list[Case], codes: frozenset[str]) -> None:
     """Keep what was asked for; a malformed history is always kept, and ends the run."""
     for case in cases:
-        if plan.keep == "all" or any(finding.count for finding in case.findings):
+        if plan.keep == "all" or codes & case.shown:
             save_case(case.scenario, case.history, plan.folder, f"{case.number:05}")
         if case.shows("H1"):
             detail = next(v.message for f in case.findings if f.code == "H1" for v in f.violations)

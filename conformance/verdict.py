@@ -77,6 +77,13 @@ def totals(findings: Iterable[tuple[int, Iterable[Finding]]], into: dict[str, To
             into.setdefault(finding.code, Total()).add(scenario, finding)
 
 
+def decisive(requirements: Iterable[Requirement], claims: Claims) -> frozenset[str]:
+    """The anomalies that break something claimed, and H1, which breaks the run."""
+    claimed = msgspec.to_builtins(claims)
+    binding = (one for one in requirements if one.status == "active" and one.applies(claimed))
+    return frozenset({"H1", *(code for one in binding for code in one.anomalies)})
+
+
 def verdicts(
     requirements: Iterable[Requirement],
     claims: Claims,
