@@ -7,7 +7,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: conformance test check selftest memory format clean help
+.PHONY: conformance test check selftest memory bench format clean help
 
 help:
 	@echo "make conformance BROKER=nats|memory [TIER=smoke|core] [ARGS=...]   a verdict per guarantee"
@@ -15,6 +15,7 @@ help:
 	@echo "make check       lint, types, the spec and the generated files"
 	@echo "make selftest    show that every rule catches a broken broker"
 	@echo "make memory      10^5 generated histories of the correct memory broker: no failure"
+	@echo "make bench       the NATS adapter beside bare nats-py and FastStream [ARGS='--rounds N --events N --save']"
 	@echo "make format      format the code"
 
 conformance: $(VENV)/installed
@@ -38,6 +39,10 @@ selftest: $(VENV)/installed
 COUNT ?= 100000
 memory: $(VENV)/installed
 	$(BIN)/eventproof run memory --scenarios $(COUNT) --keep failed $(ARGS)
+
+bench: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --group bench
+	$(BIN)/python -m benchmarks.nats $(ARGS)
 
 format: $(VENV)/developing
 	$(BIN)/ruff check --fix .

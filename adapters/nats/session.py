@@ -18,7 +18,7 @@ from eventproof.schemas import timestamps
 from eventproof.schemas.event import Event
 
 log = logging.getLogger("eventproof.adapters.nats")
-AHEAD: Final = 4  # messages fetched beyond those handed out, while somebody waits for one
+AHEAD: Final = 4  # messages fetched beyond those handed out, while fewer tasks than that wait for one
 
 
 class Session:
@@ -104,7 +104,7 @@ class Session:
         """The next delivery, or None if there is none now; nothing is awaited before it says None."""
         ready = self._intake.ready
         while self._ended is None:
-            if not ready or self._held() >= self._group.policy.max_in_flight:
+            if not ready or self._room(1) < 1:
                 return None
             self._intake.active = self._loop.time()
             prefetched = ready.popleft()
@@ -161,13 +161,17 @@ class Session:
         if hand_out is not None and hand_out.prefetched.message.sequence == message.sequence:
             hand_out.overtaken()
 
-    def _held(self) -> int:
-        """Hand-outs that no settlement is under way for."""
-        return sum(not hand_out.busy for hand_out in self._handed.values())
+    def _room(self, wanted: int) -> int:
+        """How many of `wanted` hand-outs the policy allows beside those that nobody is settling."""
+        room = self._group.policy.max_in_flight - len(self._handed)
+        if room < wanted:  # counted only when it matters: this runs several times for each event
+            room += sum(hand_out.busy for hand_out in self._handed.values())
+        return min(wanted, room)
 
     async def _pump(self) -> None:
-        room = self._group.policy.max_in_flight - self._held()
-        await self._intake.puller.pump(min(AHEAD if self._waiters else 1, room) - len(self._intake.ready))
+        """Ask for what those who wait take at once, or a little more."""
+        wanted = max(AHEAD, self._waiters) if self._waiters else 1
+        await self._intake.puller.pump(self._room(wanted) - len(self._intake.ready))
 
     def _wake(self) -> None:
         """Let who waits look for a delivery, and ask for more."""

@@ -1,0 +1,138 @@
+"""The suite's pipeline over an adapter of this folder, on a server that is there: run, judge, explain."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from eventproof.adapters.claims import Claims
+from eventproof.conformance.case import Case
+from eventproof.conformance.execution.stage import Stage, stage
+from eventproof.conformance.explain import explain
+from eventproof.conformance.history.record import History
+from eventproof.conformance.plugin import anybodys
+from eventproof.conformance.report.report import Counterexample
+from eventproof.conformance.rules.judge import judge
+from eventproof.conformance.scenario import Act, Behaviour, Group, Scenario
+from eventproof.conformance.verdict import Total, Verdict, totals, verdicts
+from eventproof.spec import requirements
+
+COUNT = 40  # scenarios for each adapter
+BUDGET = 14.0  # seconds for making the counterexamples smaller
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the suite says of an adapter by its own claims, and what happened."""
+
+    claims: Claims
+    histories: Sequence[History]
+    verdicts: Sequence[Verdict]
+    counterexamples: Sequence[Counterexample]
+
+    def counterexample(self, anomaly: str) -> Counterexample:
+        return next(found for found in self.counterexamples if found.anomaly == anomaly)
+
+    def by(self, claims: Claims) -> Sequence[Verdict]:
+        """The verdicts over the same histories by other claims."""
+        return _verdicts([_claiming(history, claims) for history in self.histories], claims)
+
+
+class Unwatched:
+    """Nobody follows the run."""
+
+    def phase(self, text: str, steps: int) -> None: ...
+    def step(self) -> None: ...
+
+
+async def run(name: str, url: str, scenarios: Sequence[Scenario], folder: Path) -> Judged:
+    """Run an adapter of this folder through the scenarios. folder: takes the counterexamples."""
+    plugin = anybodys(f"{Path(__file__).with_name(f'{name}.py')}:connect")
+    async with stage(
+        plugin, name=name.replace("_", "-"), url=url, options={}, claims=lambda claims: claims
+    ) as on:
+        return await _judged(on, scenarios, folder)
+
+
+async def _judged(on: Stage, scenarios: Sequence[Scenario], folder: Path) -> Judged:
+    histories = await on.run(scenarios)
+    cases = [
+        Case(number, scenario, history, judge(history))
+        for number, (scenario, history) in enumerate(zip(scenarios, histories, strict=True), 1)
+    ]
+    found = _verdicts(histories, on.site.claims)
+    failing = {code: [case for case in cases if case.shows(code)] for code in broken(found)}
+    examples = await explain(found, failing, on, folder, BUDGET, Unwatched())
+    return Judged(on.site.claims, histories, found, examples)
+
+
+def _verdicts(histories: Sequence[History], claims: Claims) -> Sequence[Verdict]:
+    found: dict[str, Total] = {}
+    totals(enumerate(map(judge, histories), 1), found)
+    return verdicts(requirements, claims, found)
+
+
+def _claiming(history: History, claims: Claims) -> History:
+    header = msgspec.structs.replace(history.header, claims=claims)
+    return msgspec.structs.replace(history, header=header)
+
+
+def broken(found: Sequence[Verdict]) -> set[str]:
+    """The anomalies that break a claimed requirement."""
+    return {code for one in found if one.state in {"fail", "hang"} for code in one.anomalies}
+
+
+def small(drawn: Iterable[Scenario], occasion: Callable[[Scenario], bool]) -> list[Scenario]:
+    """The smallest ones with an occasion for the mistake: they run and explain quickly."""
+    found = [scenario for scenario in drawn if occasion(scenario)]
+    return sorted(found, key=lambda scenario: scenario.operations)[:COUNT]
+
+
+def anyhow(scenario: Scenario) -> bool:
+    """The mistake needs no occasion but an event."""
+    return bool(scenario.publishes)
+
+
+def repeats(scenario: Scenario) -> bool:
+    """An event is published twice."""
+    return len({step.event for step in scenario.publishes}) < len(scenario.publishes)
+
+
+def away(scenario: Scenario) -> bool:
+    """A consumer joins when something was published already, or leaves for a while."""
+    return any(one.joins for group in scenario.groups for one in group.consumers) or does("leave")(scenario)
+
+
+def crowded(scenario: Scenario) -> bool:
+    """Some consumer works on, or fails, an event whose key has others."""
+    keys = Counter((step.topic, step.key) for step in scenario.publishes if step.key)
+    shared = {step.call for step in scenario.publishes if keys[step.topic, step.key] > 1}
+    busy = {one.call for one in scenario.behaviours if one.acts[0].do in {"nack", "hold", "extend"}}
+    return bool(shared & busy)
+
+
+def does(*acts: str) -> Callable[[Scenario], bool]:
+    """Some consumer does one of these with an event."""
+    return lambda scenario: any(act.do in acts for one in scenario.behaviours for act in one.acts)
+
+
+def modest(scenario: Scenario) -> Scenario:
+    """The scenario for an adapter that refuses dead letters: failed events are tried again instead, and
+    nobody asks for a policy that differs from the group's."""
+    groups, behaviours = map(_modest_group, scenario.groups), map(_modest_behaviour, scenario.behaviours)
+    return msgspec.structs.replace(scenario, groups=tuple(groups), behaviours=tuple(behaviours))
+
+
+def _modest_group(group: Group) -> Group:
+    members = tuple(msgspec.structs.replace(one, conflicting=False) for one in group.consumers)
+    policy = msgspec.structs.replace(group.policy, max_attempts=None)
+    return msgspec.structs.replace(group, consumers=members, policy=policy)
+
+
+def _modest_behaviour(behaviour: Behaviour) -> Behaviour:
+    acts = tuple(Act(do="nack") if act.do == "reject" else act for act in behaviour.acts)
+    return msgspec.structs.replace(behaviour, acts=acts)
