@@ -104,8 +104,8 @@ def _alive(index: Index, tally: Tally) -> None:
         for number, records in group.dead.items():
             copies = group.copies_of(number)
             tally.exercised += len(copies) > 0
-            if len(copies) != 1:  # with several copies, one may be dead and another alive
-                continue
+            if len(copies) != 1 or _of_another_copy(index, records[0]):
+                continue  # with several copies, one may be dead and another alive
             conflicts = _conflicts(index, copies[0], records[0])
             if conflicts and not _excused(index, copies[0], conflicts[0][0], len(conflicts)):
                 moment, what = conflicts[0]
@@ -115,6 +115,11 @@ def _alive(index: Index, tally: Tally) -> None:
                     (number,),
                     group,
                 )
+
+
+def _of_another_copy(index: Index, dead: Record) -> bool:
+    """Whether the dead letter may be of a copy that was never handed out, where one call may store several."""
+    return dead.attempt == 0 and not index.claims.idempotent_publish
 
 
 def _conflicts(index: Index, copy: Copy, dead: Record) -> list[tuple[int, str]]:

@@ -236,3 +236,14 @@ def test_e7_attempts(count: int, codes: set[str]) -> None:
     told, _, call = failed(2)
     told.dead(call, attempt=count)
     assert found(told) == codes
+
+
+@pytest.mark.parametrize(("once", "codes"), [(True, {"E6"}), (False, set())])
+def test_e6_a_copy_that_was_never_handed_out_may_expire_beside_one_that_was(
+    once: bool, codes: set[str]
+) -> None:
+    told = Story(claims(idempotent_publish=once))
+    call = told.publish()
+    told.handle(told.join(), call, attempt=1)
+    told.dead(call, reason="expired", attempt=0)
+    assert found(told) == codes
