@@ -118,7 +118,7 @@ def _alive(index: Index, tally: Tally) -> None:
 
 
 def _of_another_copy(index: Index, dead: Record) -> bool:
-    """Whether the dead letter may be of a copy that was never handed out, where one call may store several."""
+    """Whether the dead letter may be of a copy never handed out, where one call may store several."""
     return dead.attempt == 0 and not index.claims.idempotent_publish
 
 
