@@ -7,7 +7,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: conformance test check selftest memory bench format clean help
+.PHONY: conformance test check selftest memory lies bench format clean help
 
 help:
 	@echo "make conformance BROKER=nats|memory [TIER=smoke|core] [ARGS=...]   a verdict per guarantee"
@@ -15,6 +15,7 @@ help:
 	@echo "make check       lint, types, the spec and the generated files"
 	@echo "make selftest    show that every rule catches a broken broker"
 	@echo "make memory      10^5 generated histories of the correct memory broker: no failure"
+	@echo "make lies        real mistakes with NATS, each caught on a real server; wants a quiet machine"
 	@echo "make bench       the NATS adapter beside bare nats-py and FastStream [ARGS='--rounds N --events N --save']"
 	@echo "make format      format the code"
 
@@ -39,6 +40,9 @@ selftest: $(VENV)/installed
 COUNT ?= 100000
 memory: $(VENV)/installed
 	$(BIN)/eventproof run memory --scenarios $(COUNT) --keep failed $(ARGS)
+
+lies: $(VENV)/developing
+	$(BIN)/python -m pytest --no-cov tests/misconfigured/test_misconfigured.py $(ARGS)
 
 bench: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --group bench
