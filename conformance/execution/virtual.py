@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import selectors
 from collections.abc import Mapping
+from math import inf, nextafter
 from typing import Any
+
+RESOLUTION = 1e-6  # seconds; above the rounding of any time below thirty years
 
 
 class Deadlock(RuntimeError):
@@ -21,7 +24,8 @@ class _Selector(selectors.BaseSelector):
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None:
             raise Deadlock("every participant waits and no timer is set")
-        self.now += max(timeout, 0.0)
+        if timeout > 0:  # late on a long run a small step would be lost in rounding
+            self.now = max(self.now + timeout, nextafter(self.now, inf))
         return []
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
@@ -40,7 +44,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._virtual = _Selector()
         super().__init__(self._virtual)
-        self._clock_resolution = 1e-9
+        self._clock_resolution = RESOLUTION
 
     def time(self) -> float:
         return self._virtual.now

@@ -11,7 +11,7 @@ import pytest
 
 from eventproof.adapters import clock
 from eventproof.conformance.execution.stage import VIRTUAL_START, run_on
-from eventproof.conformance.execution.virtual import Deadlock
+from eventproof.conformance.execution.virtual import Deadlock, VirtualLoop
 
 
 def virtually(work: Any) -> Any:
@@ -95,3 +95,17 @@ def test_every_run_starts_at_zero() -> None:
         return start
 
     assert [virtually(work) for _ in range(3)] == [0, 0, 0]
+
+
+def test_time_goes_on_when_steps_are_smaller_than_its_rounding() -> None:
+    loop = VirtualLoop()
+    loop._virtual.now = 3e7  # a run of a hundred thousand scenarios
+
+    async def work() -> float:
+        for _ in range(1000):
+            await asyncio.sleep(1e-9)
+            await asyncio.sleep(0.1)
+        return loop.time()
+
+    assert loop.run_until_complete(work()) > 3e7 + 99
+    loop.close()
