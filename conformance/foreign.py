@@ -28,5 +28,5 @@ def foreign(where: str) -> Iterator[None]:
         yield
     except EventproofError:
         raise
-    except Exception as error:
+    except Exception as error:  # an adapter may raise anything; it becomes a finding, never silence
         raise ForeignError(where, traceback.format_exc()) from error
