@@ -37,6 +37,7 @@ class Link:
         self.client = Client()
         self.prefix = options.prefix
         self.deadline = options.deadline
+        self.forget_groups_after = options.forget_groups_after
         self.on_reconnect: set[Callable[[], None]] = set()
         self.on_close: set[Callable[[], None]] = set()
         self._connected = asyncio.Event()
