@@ -22,6 +22,7 @@ COMMANDS = {
     "replay": "Run one saved scenario on a broker.",
     "list": "List the requirements.",
     "explain": "Tell one requirement: text, intent, rule, mutants.",
+    "broker": "Start a broker to develop with.",
     "selftest": "Show that every rule catches a broken broker.",
 }
 
