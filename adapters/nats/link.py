@@ -82,6 +82,7 @@ class Link:
         await self.client.connect(
             url,
             name=options.name,
+            inbox_prefix=options.inbox,
             error_cb=_note,
             disconnected_cb=self._disconnected,
             reconnected_cb=self._reconnected,

@@ -23,6 +23,7 @@ COMMANDS = {
     "list": "List the requirements.",
     "explain": "Tell one requirement: text, intent, rule, mutants.",
     "broker": "Start a broker to develop with.",
+    "permissions": "Print what a user of a broker has to be allowed.",
     "selftest": "Show that every rule catches a broken broker.",
 }
 
