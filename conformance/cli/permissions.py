@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from eventproof.adapters.nats.permissions import ROLES, Role, permissions
+from eventproof.conformance.targets.nats import ROLES, Role, permissions
 
 ROLE = "What the user does; suite is what `eventproof run --url` needs."
 PREFIX = "The adapter's option `prefix`; for the suite its --namespace."
