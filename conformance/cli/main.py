@@ -28,6 +28,10 @@ COMMANDS = {
 }
 
 
+class MissingModule(EventproofError):
+    """A command needs what only an extra installs."""
+
+
 class Lazy(click.Group):
     """Imports a command's module when the command is called: `--help` stays quick."""
 
@@ -37,7 +41,13 @@ class Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click gives it
         if cmd_name not in COMMANDS:
             return None
-        module = import_module(f"eventproof.conformance.cli.{cmd_name}")
+        try:
+            module = import_module(f"eventproof.conformance.cli.{cmd_name}")
+        except ModuleNotFoundError as missing:
+            if (missing.name or "").startswith("eventproof"):
+                raise
+            needs = f"{cmd_name} needs the Python module {missing.name}"
+            raise MissingModule(f"{needs}: pip install 'eventproof[all]'") from missing
         command: click.Command = module.command
         return command
 
