@@ -96,6 +96,8 @@ def _summary(report: Report) -> Table:
     for profile, state in report.profiles.items():
         table.add_row(profile, _coloured(state))
     counts = report.counts
+    for name, text in _visit(report):
+        table.add_row(name, text)
     table.add_row(
         "evidence",
         f"{counts.scenarios} scenarios, {counts.operations} operations,"
@@ -104,6 +106,19 @@ def _summary(report: Report) -> Table:
         f" {counts.drains - counts.unproven} of {counts.drains} drains proven, in {report.seconds:g} s",
     )
     return table
+
+
+def _visit(report: Report) -> Iterator[tuple[str, Text]]:
+    """What is to be known of a run on a server that is not ours."""
+    if report.visit is None:
+        return
+    left = "; nothing is left there" if report.visit.removed else ""
+    yield "server", Text(f"{report.visit.url}, under {report.visit.namespace}{left}")
+    for note in report.visit.notes:
+        yield "note", Text(note)
+    if report.visit.ended:
+        done = f"{report.visit.ended} after {report.counts.scenarios} of {report.visit.planned} scenarios"
+        yield "ended", Text(f"{done}: partial at best", style="yellow")
 
 
 def _coloured(state: str) -> Text:

@@ -6,22 +6,26 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from typing import Final
+from statistics import median
+from typing import Any, Final
 
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig
 
-from eventproof.adapters.errors import Unsupported
+from eventproof.adapters.errors import InvalidOption, Unreachable, Unsupported
 from eventproof.adapters.nats import api, connect, naming
 from eventproof.adapters.nats.link import Link, open_link, translated
 from eventproof.adapters.nats.options import Options
+from eventproof.adapters.nats.options import options as parse
 from eventproof.adapters.nats.permissions import ROLES, Role, permissions
 from eventproof.adapters.nats.provision import create, delete, find
 from eventproof.adapters.nats.publish import max_event
 from eventproof.conformance.history.record import LogEntry
+from eventproof.conformance.targets import natspreflight
 from eventproof.conformance.targets.natsserver import NatsServer
 from eventproof.conformance.targets.target import Clock
+from eventproof.conformance.targets.visit import Demand, Terms, Visit
 from eventproof.schemas import structured
 from eventproof.schemas.errors import InvalidEvent
 
@@ -29,7 +33,13 @@ __all__ = ["ROLES", "NatsTarget", "Role", "connect", "permissions", "target"]
 
 CALL: Final = "eventproofcall"  # extension in which the suite numbers its publish calls
 BATCH: Final = 500
+OWN: Final = Options(name="eventproof target")
 READER_IDLE: Final = 10.0  # seconds after which the server forgets a reader
+TICK: Final = 0.25
+TICK_ROUND_TRIPS: Final = 10  # a tick is no shorter: a settlement takes several
+ROUND_TRIPS: Final = 5  # measured
+EXPIRY: Final = 3600.0  # seconds after which events and groups on somebody's server are gone by themselves
+EXPIRY_TICKS: Final = 1000  # but never while a scenario may still need them
 
 
 class NatsTarget:
@@ -39,31 +49,56 @@ class NatsTarget:
     """
 
     clock: Clock = "real"
-    tick = 0.25
-    max_payload: int | None = None
 
     def __init__(self) -> None:
         self.server: NatsServer | None = None
+        self.tick = TICK
+        self.max_payload: int | None = None
+        self.options: Mapping[str, Any] = {}
         self._admin: Link | None = None
+        self._retention: float | None = None
 
     @asynccontextmanager
     async def start(self, url: str | None) -> AsyncIterator[str]:
         """Raises MissingServer, ServerFailed, Unreachable."""
         if url is not None:
-            async with self._attached(url):
+            async with self._attached(url, OWN):
                 yield url
             return
         self.server = NatsServer()
         try:
             await self.server.start()
-            async with self._attached(self.server.url):
+            async with self._attached(self.server.url, OWN):
                 yield self.server.url
         finally:
             server, self.server = self.server, None
             await server.remove()
 
+    @asynccontextmanager
+    async def visit(self, visit: Visit) -> AsyncIterator[str]:
+        """Raises Unreachable, InvalidOption, NotReady."""
+        options = parse({"name": "eventproof target", **visit_options(visit)})
+        async with self._attached(visit.url, options) as link:
+            self.tick = max(TICK, TICK_ROUND_TRIPS * await _round_trip(link))
+            self._retention = max(EXPIRY, EXPIRY_TICKS * self.tick)
+            self.options = {"forget_groups_after": self._retention, **visit_options(visit)}
+            try:
+                yield visit.url
+            finally:
+                self.tick, self._retention, self.options = TICK, None, {}
+
+    async def preflight(self, visit: Visit, demand: Demand) -> Terms:
+        """Raises NotReady."""
+        inbox, expiry = self.options["inbox"], self._retention or EXPIRY
+        return await natspreflight.preflight(self._link, visit, demand, inbox, expiry)
+
+    async def present(self) -> Sequence[str]:
+        start = f"{self._link.prefix}~"
+        found = await natspreflight.overlapping(self._link)
+        return [name.removeprefix(start) for name in found if name.startswith(start)]
+
     async def provision(self, topic: str, *, partitions: int, window: float | None) -> None:
-        await create(self._link, topic, partitions=partitions, window=window)
+        await create(self._link, topic, partitions=partitions, window=window, retention=self._retention)
 
     async def remove(self, topics: Sequence[str]) -> None:
         await asyncio.gather(*(delete(self._link, topic) for topic in topics))
@@ -105,19 +140,40 @@ class NatsTarget:
         return self._admin
 
     @asynccontextmanager
-    async def _attached(self, url: str) -> AsyncIterator[None]:
-        async with open_link(url, Options(name="eventproof target")) as link:
-            await api.check_jetstream(link)
+    async def _attached(self, url: str, options: Options) -> AsyncIterator[Link]:
+        async with open_link(url, options) as link:
+            try:
+                await api.check_jetstream(link)
+            except Unreachable as problem:
+                raise natspreflight.explained(problem, link, options.inbox) from problem
             self._admin, self.max_payload = link, max_event(link)
             try:
-                yield
+                yield link
             finally:
-                self._admin = None
+                self._admin, self.max_payload = None, None
 
     async def _consumers(self, topic: str, group: str) -> list[api.ConsumerInfo]:
         found = await find(self._link, topic)
         durables = [naming.durable(group, partition) for partition in range(found.partitions)]
         return await api.all_consumers(self._link, found.stream, durables)
+
+
+def visit_options(visit: Visit) -> Mapping[str, Any]:
+    """The adapter's options on a server that is not ours. Raises InvalidOption."""
+    if "prefix" in visit.options:
+        raise InvalidOption("on a server that is not ours the option prefix is the --namespace: leave it out")
+    return {"inbox": f"_INBOX.{visit.namespace}", **visit.options, "prefix": visit.namespace}
+
+
+async def _round_trip(link: Link) -> float:
+    """Seconds from a ping to its pong, the median of a few."""
+    loop, measured = asyncio.get_running_loop(), []
+    with translated("measuring the round trip"):
+        for _ in range(ROUND_TRIPS):
+            start = loop.time()
+            await link.client.flush()
+            measured.append(loop.time() - start)
+    return median(measured)
 
 
 async def _read(js: JetStreamContext, stream: str, stored: int) -> list[Msg]:
