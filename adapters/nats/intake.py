@@ -118,8 +118,10 @@ class Intake:
         client = self._link.client
         if self._inbox is None or client.is_closed:
             return
+        leaving = self._inbox.drain() if client.is_connected else self._inbox.unsubscribe()  # type: ignore[no-untyped-call]
         with translated("leaving"):
-            await (self._inbox.drain() if client.is_connected else self._inbox.unsubscribe())  # type: ignore[no-untyped-call]
+            # A pong that comes when nobody waits for it any more ends the client's reading for good.
+            await asyncio.shield(leaving)
 
     async def _receive(self, raw: Msg) -> None:
         if not raw.reply:

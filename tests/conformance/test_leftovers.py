@@ -1,0 +1,213 @@
+"""However a run on somebody's server ends: nothing of it is left, and nothing else was touched."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from eventproof.conformance.manifest import Entry, load
+from eventproof.conformance.scenario import encode
+from tests.conformance.brokers import SMALL
+from tests.conformance.somebodys import STREAMS, called, eventproof, somebodys
+
+CONFORMANT, PARTIAL, BROKEN = 0, 2, 3
+NAMESPACE = "eventproof-test"
+WORDS = ("--namespace", NAMESPACE, "--report", "out")
+RAISES = """
+from contextlib import asynccontextmanager
+from eventproof.conformance.targets import nats
+from eventproof.conformance.targets.nats import target
+
+class Raises:
+    def __init__(self, broker):
+        self._broker, self.claims = broker, broker.claims
+    async def publish(self, topic, event):
+        raise ZeroDivisionError("an adapter's mistake")
+    def subscribe(self, topic, **given):
+        return self._broker.subscribe(topic, **given)
+
+@asynccontextmanager
+async def connect(url, **options):
+    async with nats.connect(url, **options) as broker:
+        yield Raises(broker)
+"""
+
+
+def test_a_run_leaves_nothing_and_touches_nothing(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with somebodys() as theirs:
+            before = await theirs.snapshot()
+            code, run = await eventproof(
+                tmp_path, "run", "nats", "--url", theirs.url, "--scenarios", 12, *WORDS
+            )
+            assert code == PARTIAL, run.err
+            assert await theirs.snapshot() == before
+            assert run.err == ""
+            assert f"under {NAMESPACE}; nothing is left there" in " ".join(run.out.split())
+
+    asyncio.run(story())
+    listed = load(tmp_path / "out" / "manifest.jsonl")
+    assert listed.ended
+    assert len(listed.topics) >= 12
+
+
+def test_a_run_whose_adapter_raises_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "theirs.py").write_text(RAISES)
+
+    async def story() -> None:
+        async with somebodys() as theirs:
+            before = await theirs.snapshot()
+            words = ("--adapter", "theirs.py:connect", "--url", theirs.url, "--scenarios", 4, "--budget", 1)
+            code, run = await eventproof(tmp_path, "run", *words, *WORDS)
+            assert code == 1, run.err
+            assert "an adapter's mistake" in run.out
+            assert await theirs.snapshot() == before
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_leaves_nothing(tmp_path: Path, how: signal.Signals) -> None:
+    async def story() -> None:
+        async with somebodys() as theirs:
+            before = await theirs.snapshot()
+            async with (
+                theirs.creations() as made,
+                called(tmp_path, "run", "nats", "--url", theirs.url, *WORDS) as run,
+            ):
+                await made(20)
+                run.process.send_signal(how)
+                assert await asyncio.wait_for(run.ended(), 10) == BROKEN
+                assert (run.out, run.err.strip()) == ("", "eventproof: interrupted")
+            assert await theirs.snapshot() == before
+
+    asyncio.run(story())
+    assert load(tmp_path / "out" / "manifest.jsonl").ended
+
+
+def test_what_a_killed_run_leaves_expires_and_is_removed_by_cleanup(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with somebodys() as theirs:
+            before = await theirs.snapshot()
+            async with (
+                theirs.creations() as made,
+                called(tmp_path, "run", "nats", "--url", theirs.url, *WORDS) as run,
+            ):
+                await made(20)
+                run.process.kill()
+                await run.process.wait()
+            after = await theirs.snapshot()
+            left = set(after) - set(before)
+            assert len(left) > 10
+            assert all(name.startswith(f"{NAMESPACE}~{NAMESPACE}-") for name in left)
+            for name in left:
+                info, consumers = after[name]
+                assert 0 < info["config"]["max_age"] <= 3600e9
+                assert all(0 < one["config"]["inactive_threshold"] <= 3600e9 for one in consumers)
+
+            words = ("run", "nats", "--url", theirs.url, "--scenarios", 1)
+            code, refused = await eventproof(tmp_path, *words, *WORDS)
+            assert (code, refused.out) == (BROKEN, "")
+            assert "eventproof cleanup" in refused.err
+            code, refused = await eventproof(tmp_path, *words, "--namespace", NAMESPACE, "--report", "else")
+            assert code == BROKEN
+            assert f"an earlier run left {len(left)} streams of the namespace {NAMESPACE}" in refused.err
+            assert set(await theirs.streams()) == set(after)
+
+            code, cleanup = await eventproof(tmp_path, "cleanup", "out/manifest.jsonl")
+            assert code == CONFORMANT, cleanup.err
+            assert cleanup.out.count("removed ") == len(left)
+            assert await theirs.snapshot() == before
+            code, again = await eventproof(tmp_path, "cleanup", "out/manifest.jsonl", "--url", theirs.url)
+            assert (code, again.out[:5]) == (CONFORMANT, "0 of ")
+            assert await theirs.snapshot() == before
+
+    asyncio.run(story())
+
+
+def test_cleanup_removes_what_is_listed_and_says_what_is_not(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with somebodys() as theirs:
+            manifest = tmp_path / "manifest.jsonl"
+            header = {"target": "nats", "url": theirs.url, "namespace": NAMESPACE}
+            named = [f"{NAMESPACE}-1-t0", f"{NAMESPACE}-2-t0"]
+            entries = [Entry(kind="topic", name=name) for name in named]
+            manifest.write_bytes(
+                b"".join(line + b"\n" for line in map(msgspec.json.encode, (header, *entries)))
+            )
+            js = theirs.admin.jetstream()
+            for name in (named[0], f"{NAMESPACE}-9-t0"):
+                await js.add_stream(name=f"{NAMESPACE}~{name}", subjects=[f"{NAMESPACE}.{name}.>"])
+            code, cleanup = await eventproof(tmp_path, "cleanup", manifest)
+            assert code == CONFORMANT
+            assert f"removed {named[0]}" in cleanup.out
+            assert f"not in this manifest, and stay: {NAMESPACE}-9-t0" in " ".join(cleanup.out.split())
+            assert set(await theirs.streams()) == {*STREAMS, f"{NAMESPACE}~{NAMESPACE}-9-t0"}
+
+    asyncio.run(story())
+
+
+def test_cleanup_refuses_a_name_outside_of_the_namespace(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with somebodys() as theirs:
+            before = await theirs.snapshot()
+            await eventproof(tmp_path, "run", "nats", "--url", theirs.url, "--scenarios", 2, *WORDS)
+            manifest = tmp_path / "out" / "manifest.jsonl"
+            lines = manifest.read_text().splitlines()[:-1]
+            lines.append(json.dumps({"kind": "topic", "name": "ORDERS"}))
+            manifest.write_text("\n".join(lines) + "\n")
+            code, refused = await eventproof(tmp_path, "cleanup", manifest)
+            assert (code, refused.out) == (BROKEN, "")
+            assert "lists 'ORDERS', outside of its namespace" in refused.err
+            assert await theirs.snapshot() == before
+
+    asyncio.run(story())
+
+
+def test_a_dry_run_creates_nothing(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with somebodys() as theirs, theirs.creations() as _:
+            made = await theirs.admin.subscribe("$JS.EVENT.ADVISORY.*.CREATED.>")
+            before = await theirs.snapshot()
+            code, dry = await eventproof(tmp_path, "run", "nats", "--url", theirs.url, "--dry-run", *WORDS)
+            assert (code, dry.err) == (CONFORMANT, "")
+            assert "nothing was created" in dry.out
+            assert f"{NAMESPACE}~*" in dry.out
+            assert f'    "{NAMESPACE}.>"\n' in dry.out
+            assert await theirs.snapshot() == before
+            assert made.pending_msgs == 0
+
+    asyncio.run(story())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_replay_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "one.json").write_bytes(encode(SMALL))
+
+    async def story() -> None:
+        async with somebodys() as theirs:
+            before = await theirs.snapshot()
+            words = (
+                "replay",
+                "one.json",
+                "nats",
+                "--url",
+                theirs.url,
+                "--namespace",
+                NAMESPACE,
+                "--times",
+                3,
+            )
+            code, replay = await eventproof(tmp_path, *words)
+            assert (code, replay.err) == (CONFORMANT, "")
+            assert "0 of 3 runs broke a claim" in replay.out
+            assert f"to {NAMESPACE}-1-t0" in replay.out
+            assert await theirs.snapshot() == before
+
+    asyncio.run(story())
+    assert load(next(tmp_path.glob("reports/replay-*/manifest.jsonl"))).ended
