@@ -58,6 +58,18 @@ class Link:
         with translated(subject):
             return await self._requests.ask(subject, payload, headers, timeout or self.deadline)
 
+    async def round_trip(self) -> None:
+        """Wait until the server has handled what was sent before, and what it sent until then is here.
+
+        The client's own `flush` sends its ping at once, ahead of all that still waits to be sent. Raises as
+        `request` does.
+        """
+        with translated("a round trip"):
+            while self.client.pending_data_size:  # noqa: ASYNC110 - the client tells nobody when it has sent it
+                await asyncio.sleep(0)
+            # A pong that nobody waits for any more ends the client's reading for good.
+            await asyncio.shield(self.client.flush())
+
     async def ready(self) -> None:
         """Wait until connected; takes as long as that takes."""
         if not self.client.is_connected:
