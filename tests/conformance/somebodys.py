@@ -79,7 +79,7 @@ async def somebodys(
     server = kind()
     try:
         await server.start()
-        admin = await nats.connect(server.url.replace("://", f"://{user}"))
+        admin = await nats.connect(server.url.replace("://", f"://{user}"), allow_reconnect=False)
         try:
             theirs = Somebodys(server, admin)
             if populated:
