@@ -145,7 +145,7 @@ class NatsTarget:
             try:
                 await api.check_jetstream(link)
             except Unreachable as problem:
-                raise natspreflight.explained(problem, link, options.inbox) from problem
+                raise natspreflight.explained(problem, link, "$JS.API.INFO", options.inbox) from problem
             self._admin, self.max_payload = link, max_event(link)
             try:
                 yield link

@@ -22,6 +22,7 @@ OLDEST: Final = (2, 10)  # subject transforms with partition(), several filters 
 READERS: Final = 1  # consumers beside those of groups: one reads the log
 MINUTE: Final = 60
 SHARED: Final = "# `*` is any stream of the account: an account of its own is better"
+NAMES: Final = "$JS.API.STREAM.NAMES"
 MALFORMED: Final = b'"preflight"'
 
 
@@ -71,7 +72,7 @@ async def preflight(link: Link, visit: Visit, demand: Demand, inbox: str, expiry
     try:
         found = await overlapping(link)
     except Indeterminate as problem:
-        raise explained(problem, link, inbox) from problem
+        raise explained(problem, link, NAMES, inbox) from problem
     _check_subjects(link.prefix, found)  # first of all: the rest sends to subjects of the namespace
     await _check_permissions(link, inbox)
     at_once, notes = _fitting((await api.call(link, "INFO", Account)).tier, visit, demand)
@@ -197,9 +198,10 @@ def _creates(prefix: str, inbox: str, at_once: int, demand: Demand, expiry: floa
     )
 
 
-def explained(problem: EventproofError, link: Link, inbox: str) -> EventproofError:
-    """The same, or what to do about it if the server refused a subject."""
-    refused = str(link.client.last_error or "")
-    if "permissions violation" not in refused.casefold():
+def explained(problem: EventproofError, link: Link, subject: str, inbox: str) -> EventproofError:
+    """The same, or what to do about it if the server did not let us ask on the subject."""
+    refused = str(link.client.last_error or "").casefold()
+    if "permissions violation" not in refused:
         return problem
-    return NotReady(f"{refused.removeprefix('nats: ')}: {_cure(link.prefix, inbox)}")
+    denied = f"subscribe to {inbox}.>" if "subscription" in refused else f"publish to {subject}"
+    return NotReady(f"the user may not {denied}: {_cure(link.prefix, inbox)}")
