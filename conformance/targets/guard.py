@@ -67,7 +67,8 @@ class Guard:
         self._manifest.end()
 
     def _told(self, count: int, why: str) -> str:
-        return f"{count} topics may be left on the server{why}: eventproof cleanup {self._manifest.path}"
+        left = f"{count} topic{'s' * (count != 1)} may be left on the server{why}"
+        return f"{left}: eventproof cleanup {self._manifest.path}"
 
 
 def check(namespace: str, topics: Sequence[str]) -> None:
