@@ -66,18 +66,20 @@ class NatsServer:
     """One server process with a folder of its own.
 
     sync_interval: how often the server writes its files through; `always` before each confirm.
+    extra: more of the server's configuration, as it is.
     `start` and `stop` may be repeated: data and address stay the same until `remove`.
     """
 
     config: ClassVar[str] = _CONFIG
 
-    def __init__(self, *, max_payload: int = MAX_PAYLOAD, sync_interval: str = "2m") -> None:
+    def __init__(self, *, max_payload: int = MAX_PAYLOAD, sync_interval: str = "2m", extra: str = "") -> None:
         self._program = find_server()
         parent = _parent()
         _sweep(parent)
         self._folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=parent))
         self._max_payload = max_payload
         self._sync_interval = sync_interval
+        self._extra = extra
         self._port = -1
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -100,6 +102,7 @@ class NatsServer:
                 max_payload=self._max_payload,
                 sync_interval=self._sync_interval,
             )
+            + self._extra
         )
         self._process = subprocess.Popen(  # noqa: ASYNC220, S603 - our own server, and a fork takes a millisecond
             [self._program, "--config", config],
