@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import nats.errors
 from nats.aio.msg import Msg
@@ -29,7 +29,7 @@ CLOSED: Final = "the connection to the NATS server is closed"
 
 
 class Link:
-    """A connected client and who wants to know of its fate.
+    """A connected client and who wants to know of its fate. Raises InvalidOption.
 
     on_reconnect: called after each reconnect; what was asked of the server before is forgotten there.
     on_close: called when the connection is closed for good.
@@ -38,14 +38,15 @@ class Link:
     """
 
     def __init__(self, url: str, options: Options) -> None:
-        self.client = security.SecureClient(tls=security.wants_tls(url, options))
+        self._url = security.address(url, options)
+        self._given = security.arguments(self._url, options)
+        self.client = security.SecureClient(tls="tls" in self._given)
         self.prefix = options.prefix
         self.mode = options.mode
         self.deadline = options.deadline
         self.on_reconnect: set[Callable[[], None]] = set()
         self.on_close: set[Callable[[], None]] = set()
         self.on_forbidden: set[Callable[[str, str], None]] = set()
-        self._url = url
         self._options = options
         self._opened = False
         self._connected = asyncio.Event()
@@ -98,17 +99,16 @@ class Link:
             log.warning("closing the connection: %s", told(error))
 
     async def connect(self) -> None:
-        """Raises Unreachable when no server answers within `connect_timeout`, and as soon as one refuses us;
-        InvalidOption for credentials that cannot be used."""
-        opening = asyncio.ensure_future(self._open(security.arguments(self._url, self._options)))
+        """Raises Unreachable when no server answers in `connect_timeout` seconds, and when one refuses us."""
+        opening = asyncio.ensure_future(self._open())
         refused = asyncio.ensure_future(self._refused.wait())
         try:
-            done, _ = await asyncio.wait(
+            await asyncio.wait(
                 (opening, refused),
                 timeout=self._options.connect_timeout,
                 return_when=asyncio.FIRST_COMPLETED,
             )
-            if refused in done:
+            if self._refused.is_set():
                 raise Unreachable(f"the NATS server at {self._server} refuses us: {self._refusal}")
             await asyncio.wait_for(opening, 0)
         except (nats.errors.Error, OSError, ValueError, asyncio.TimeoutError) as error:
@@ -125,7 +125,7 @@ class Link:
     def _server(self) -> str:
         return redacted(self._url).rpartition("@")[2].rpartition("//")[2]
 
-    async def _open(self, given: Mapping[str, Any]) -> None:
+    async def _open(self) -> None:
         await self.client.connect(
             self._url,
             name=self._options.name,
@@ -138,7 +138,7 @@ class Link:
             reconnect_time_wait=RECONNECT_WAIT,  # type: ignore[arg-type]
             max_reconnect_attempts=-1,
             ping_interval=PING_INTERVAL,
-            **given,
+            **self._given,
         )
         if self.client.is_connected:  # else the server closed it at once, and the client tries again
             self._connected.set()
@@ -197,7 +197,7 @@ class ConnectionLost(Indeterminate):
 
 @asynccontextmanager
 async def open_link(url: str, options: Options) -> AsyncIterator[Link]:
-    """A link to the server at `url`. Raises as `Link.connect` does."""
+    """A link to the server at `url`. Raises InvalidOption, and Unreachable as `Link.connect` does."""
     link = Link(url, options)
     try:
         await link.connect()

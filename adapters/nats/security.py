@@ -12,6 +12,7 @@ from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit, urlunsplit
 
 import nats.errors
 import nkeys
@@ -19,8 +20,9 @@ from nats.aio.client import Client
 
 from eventproof.adapters.errors import InvalidOption
 from eventproof.adapters.nats.options import Options
-from eventproof.adapters.secret import hide, resolve
+from eventproof.adapters.secret import hide, redacted, resolve
 
+_SCHEMES: Final = ("nats", "tls")
 _JWT: Final = re.compile(r"-----BEGIN NATS USER JWT-----\s+(\S+)\s")
 _SEED: Final = re.compile(r"-----BEGIN USER NKEY SEED-----\s+(\S+)\s")
 
@@ -41,13 +43,32 @@ class SecureClient(Client):
         return super()._connect_command()
 
 
+def address(url: str, options: Options) -> str:
+    """The URL as the client library takes it; a secret in it is hidden from now on. Raises InvalidOption."""
+    userinfo = url.rpartition("@")[0].partition("://")[2]
+    user, colon, password = userinfo.partition(":")
+    hide(userinfo)
+    hide(password if colon else user)
+    try:
+        parts = urlsplit(url)
+        fit = parts.scheme in _SCHEMES and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        fit = False
+    if not fit:
+        raise InvalidOption(f"nats adapter: {redacted(url)} is not nats://HOST:PORT or tls://HOST:PORT")
+    if userinfo and options.identities:
+        raise InvalidOption(
+            f"nats adapter: the URL and {options.identities[0]} are two ways to authenticate: give one"
+        )
+    return urlunsplit(urlsplit(url))  # its scheme in lower case
+
+
 def wants_tls(url: str, options: Options) -> bool:
-    return options.tls or url.lower().startswith("tls://")
+    return options.tls or urlsplit(url).scheme == "tls"
 
 
 def arguments(url: str, options: Options) -> dict[str, Any]:
     """What `Client.connect` is given for it. Raises InvalidOption for what cannot be read or used."""
-    _hide_userinfo(url, options)
     given: dict[str, Any] = {"tls_hostname": options.tls_hostname}
     if wants_tls(url, options):
         given["tls"] = _context(options)
@@ -60,20 +81,6 @@ def arguments(url: str, options: Options) -> dict[str, Any]:
     if options.credentials is not None:
         given |= _credentials(options.credentials)
     return given
-
-
-def _hide_userinfo(url: str, options: Options) -> None:
-    """A URL may name user and password, or a token, for those who call us from Python."""
-    userinfo = url.rpartition("@")[0].partition("://")[2]
-    if not userinfo:
-        return
-    if options.identities:
-        raise InvalidOption(
-            f"nats adapter: the URL and {options.identities[0]} are two ways to authenticate: give one"
-        )
-    hide(userinfo)
-    user, colon, password = userinfo.partition(":")
-    hide(password if colon else user)
 
 
 def _context(options: Options) -> ssl.SSLContext:
@@ -94,11 +101,11 @@ def _context(options: Options) -> ssl.SSLContext:
 
 def _no_passphrase() -> str:
     """Asked for an encrypted key; without an answer the library would ask at the terminal."""
-    raise InvalidOption("nats adapter: tls_key is encrypted: give a key without a passphrase")
+    raise InvalidOption("nats adapter: tls_key is encrypted: give one without a passphrase")
 
 
 def _unusable(option: str, path: str | None, problem: OSError) -> str:
-    reason = "no such PEM" if isinstance(problem, ssl.SSLError) else problem.strerror
+    reason = "no valid PEM" if isinstance(problem, ssl.SSLError) else problem.strerror
     return f"nats adapter: {option}: {path} cannot be used: {reason}"
 
 
