@@ -155,22 +155,20 @@ class Link:
             log.info("nats server: %s", words)
             self._forbidden(*denied, words)
         elif refuses(error):
-            log.log(logging.WARNING if self._opened and not self._refusal else logging.INFO, "%s", words)
-            self._refuse(words)
+            first = self._opened and not self._refusal
+            log.log(logging.WARNING if first else logging.INFO, "the NATS server refuses us: %s", words)
+            self._refusal = words
+            self._refused.set()
         else:
             log.info("nats client: %s", words)
 
     def _forbidden(self, act: str, subject: str, words: str) -> None:
         if act == "publish":
             self._requests.refused(subject)
-        elif not self._opened:
-            self._refuse(f"{words} (the option inbox says where answers go)")
+        else:
+            self._requests.deafened(subject, words)
         for tell in tuple(self.on_forbidden):
             tell(subject, words)
-
-    def _refuse(self, words: str) -> None:
-        self._refusal = words
-        self._refused.set()
 
     async def _disconnected(self) -> None:
         self._connected.clear()

@@ -14,7 +14,8 @@ from eventproof.adapters.nats.link import Link, NoAnswer
 from eventproof.adapters.port import Receipt
 from eventproof.schemas.event import Event
 
-MAX_ID: Final = 4096  # bytes of a message id
+MESSAGE_ID: Final = "Nats-Msg-Id"
+MAX_ID: Final = 4096  # bytes of one
 
 _decode = msgspec.json.Decoder(PubAck).decode
 
@@ -43,7 +44,7 @@ async def store(
     link: Link, topic: str, subject: str, encoded: Content, message_id: str, *, timeout: float | None = None
 ) -> PubAck:
     """Write one message and await the server's confirmation. Raises as `publish` does."""
-    headers = {"Nats-Msg-Id": message_id, **encoded.headers}
+    headers = {MESSAGE_ID: message_id, **encoded.headers}
     size = content.total(headers, encoded.body)
     if size > link.client.max_payload:  # the server would end the connection
         raise Rejected("too-large", f"{size} bytes with headers, the server takes {link.client.max_payload}")

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from itertools import count
 
 import nats.errors
@@ -24,7 +26,7 @@ class Disconnected(nats.errors.Error):
 
 
 class Forbidden(nats.errors.Error):
-    """The user may not publish to the subject of a request."""
+    """The user may not publish to the subject of a request, or hear the answer to it; it took no effect."""
 
 
 class Requests:
@@ -41,16 +43,17 @@ class Requests:
         self._open: dict[str, tuple[str, asyncio.Future[Msg]]] = {}
         self._refusals: Counter[str] = Counter()
         self._inbox = ""
+        self._deaf: str | None = None
 
     async def open(self) -> None:
-        """Returns once the server has taken the subscription or has said no."""
         self._inbox = f"{self._client.new_inbox()}."
         await self._client.subscribe(f"{self._inbox}*", cb=self._answered)
-        await self._client.flush()
 
     async def ask(self, subject: str, payload: bytes, headers: dict[str, str] | None, timeout: float) -> Msg:
         """The answer. Raises what `Client.publish` raises, Disconnected, Forbidden, and of nats.errors
         NoRespondersError and, after `timeout` seconds, TimeoutError."""
+        if self._deaf is not None:
+            raise Forbidden(self._deaf)
         loop = asyncio.get_running_loop()
         reply = f"{self._inbox}{next(self._numbers)}"
         answer: asyncio.Future[Msg] = loop.create_future()
@@ -69,13 +72,19 @@ class Requests:
         return message
 
     def disconnected(self) -> None:
-        for _, answer in self._waiting():
-            answer.set_exception(Disconnected)
+        self._deaf = None
+        self._fail(Disconnected)
 
     def refused(self, subject: str) -> None:
         """The user may not publish to that subject. It is in lower case, as the client tells it."""
         self._refusals[subject] += 1
         self._refuse_if_all(subject)
+
+    def deafened(self, subject: str, words: str) -> None:
+        """The user may not subscribe to that subject: if answers come there, none will."""
+        if subject == f"{self._inbox}*".lower():
+            self._deaf = f"{words} (the option inbox says where answers go)"
+            self._fail(partial(nats.errors.Error, self._deaf))
 
     def _ended(self, subject: str, answer: asyncio.Future[Msg]) -> None:
         """One request less. One that was given up may be the one that was refused."""
@@ -95,6 +104,10 @@ class Requests:
 
     def _waiting(self) -> list[tuple[str, asyncio.Future[Msg]]]:
         return [(asked, answer) for asked, answer in self._open.values() if not answer.done()]
+
+    def _fail(self, reason: Callable[[], Exception]) -> None:
+        for _, answer in self._waiting():
+            answer.set_exception(reason())
 
     async def _answered(self, message: Msg) -> None:
         _, answer = self._open.get(message.subject, (None, None))
