@@ -27,6 +27,13 @@ _JWT: Final = re.compile(r"-----BEGIN NATS USER JWT-----\s+(\S+)\s")
 _SEED: Final = re.compile(r"-----BEGIN USER NKEY SEED-----\s+(\S+)\s")
 
 
+class NoTls(nats.errors.SecureConnWantedError):
+    """The server does not ask for TLS."""
+
+    def __str__(self) -> str:
+        return "it speaks no TLS, which the URL or an option asks for"
+
+
 class SecureClient(Client):
     """The client library's client; with `tls` it says nothing to a server that does not speak TLS.
 
@@ -39,7 +46,7 @@ class SecureClient(Client):
 
     def _connect_command(self) -> bytes:
         if self._tls and not self._server_info.get("tls_required"):
-            raise nats.errors.SecureConnWantedError
+            raise NoTls
         return super()._connect_command()
 
 

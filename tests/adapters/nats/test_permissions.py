@@ -43,8 +43,8 @@ class Guarded(NatsServer):
         super().__init__(extra="include users.conf\n")
         self.permit(permissions)
 
-    def permit(self, permissions):
-        me = {"user": "me", "password": "mine", "permissions": permissions}
+    def permit(self, permissions, password="mine"):
+        me = {"user": "me", "password": password, "permissions": permissions}
         users = [{"user": "admin", "password": "admin"}, me]
         (self._folder / "users.conf").write_text(f"authorization: {json.dumps({'users': users})}\n")
 
@@ -225,5 +225,22 @@ def test_a_group_that_may_not_settle_is_told_so_by_each_settlement():
                 for verb in (delivery.extend(), delivery.ack(), delivery.reject("bad"), delivery.nack()):
                     with pytest.raises(Rejected, match=r'forbidden: permissions violation .*"\$JS\.ACK'):
                         await verb
+
+    asyncio.run(story())
+
+
+def test_a_user_who_is_shut_out_while_connected_is_told_why():
+    async def story():
+        both = permitted({*PUBLISHER, *CONSUMER})
+        async with guarded(both) as server, mine(server) as broker:
+            async with broker.subscribe("orders", group="billing", policy=POLICY) as session:
+                waiting = asyncio.ensure_future(take(session))
+                await broker.publish("dead", event(1))
+                server.permit(both, password="changed")
+                server.reload()
+                with pytest.raises(SessionLost, match="is closed: authorization failed"):
+                    await waiting
+            with pytest.raises(Rejected, match="is closed: authorization failed"):
+                await broker.publish("orders", event(2))
 
     asyncio.run(story())

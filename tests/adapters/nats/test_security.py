@@ -224,12 +224,12 @@ def test_nothing_is_said_to_a_server_without_tls_that_was_asked_for(asking, monk
         listener = await asyncio.start_server(plain, "127.0.0.1", 0)
         scheme, options = asking.get("url", "nats:"), {k: v for k, v in asking.items() if k != "url"}
         url = f"{scheme}//127.0.0.1:{listener.sockets[0].getsockname()[1]}"
-        assert "secure connection not available" in await refused(url, **wanted, **options)
+        assert "refuses us: it speaks no TLS" in await refused(url, **wanted, **options)
         listener.close()
         await listener.wait_closed()
         async with serving("authorization { user: joe, password: sesame-right }\n") as server:
             url = scheme + server.url.partition(":")[2]
-            assert "secure connection not available" in await refused(url, **wanted, **options)
+            assert "refuses us: it speaks no TLS" in await refused(url, **wanted, **options)
 
     asyncio.run(story())
     assert heard
