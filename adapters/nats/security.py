@@ -16,7 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import nats.errors
 import nkeys
-from nats.aio.client import Client
+from nats.aio.client import Client, Srv
 
 from eventproof.adapters.errors import InvalidOption
 from eventproof.adapters.nats.options import Options
@@ -37,7 +37,8 @@ class NoTls(nats.errors.SecureConnWantedError):
 class SecureClient(Client):
     """The client library's client; with `tls` it says nothing to a server that does not speak TLS.
 
-    By itself it goes on in plain text then, and sends the credentials so.
+    By itself it goes on in plain text then, and sends the credentials so. It also leaves the connections of
+    failed attempts open.
     """
 
     def __init__(self, *, tls: bool) -> None:
@@ -48,6 +49,11 @@ class SecureClient(Client):
         if self._tls and not self._server_info.get("tls_required"):
             raise NoTls
         return super()._connect_command()
+
+    async def _connect_to_server(self, s: Srv) -> None:
+        if self._transport is not None:
+            self._transport.close()  # type: ignore[no-untyped-call]
+        await super()._connect_to_server(s)
 
 
 def address(url: str, options: Options) -> str:

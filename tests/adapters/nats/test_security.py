@@ -138,9 +138,6 @@ class Until(logging.Filter):
         return True
 
 
-# The client library leaves the connection of a failed attempt to be collected.
-@pytest.mark.filterwarnings("ignore:.*unclosed <StreamWriter:pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.filterwarnings("ignore:unclosed <StreamWriter:ResourceWarning")
 def test_renewed_credentials_are_read_for_the_next_connection_and_broken_ones_waited_out(tmp_path, caplog):
     async def story():
         operator, path = Operator(), tmp_path / "me.creds"
