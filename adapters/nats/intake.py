@@ -18,10 +18,9 @@ from eventproof.adapters.nats.link import ConnectionLost, Link, translated
 from eventproof.adapters.nats.message import Message, parse
 from eventproof.adapters.nats.pull import Puller
 from eventproof.adapters.nats.settle import PROGRESS, Prefetched
-from eventproof.schemas import structured
+from eventproof.schemas import binary
 from eventproof.schemas.deadletter import Reason
 from eventproof.schemas.errors import InvalidEvent
-from eventproof.schemas.event import Event
 
 log = logging.getLogger("eventproof.adapters.nats")
 REVIEW: Final = 0.25  # seconds after which a message that nobody took may go to another member
@@ -34,7 +33,7 @@ class Intake:
     settling: whether it settles one now.
     delivered: called with each message that comes in.
     changed: called when there may be something to hand out or to ask for.
-    gone: called with the reason when the group or its topic was deleted.
+    gone: called with the reason when the group or its topic was deleted, or may not be read.
     """
 
     def __init__(
@@ -67,6 +66,7 @@ class Intake:
     async def open(self) -> None:
         """Begin to listen. Raises Indeterminate."""
         self._link.on_reconnect.add(self.puller.reconnected)
+        self._link.on_forbidden.add(self._forbidden)
         with translated("subscribing"):
             self._inbox = await self._link.client.subscribe(f"{self.puller.inbox}.*", cb=self._receive)
 
@@ -75,6 +75,7 @@ class Intake:
         self._open = False
         self.puller.close()
         self._link.on_reconnect.discard(self.puller.reconnected)
+        self._link.on_forbidden.discard(self._forbidden)
         if self._review is not None:
             self._review.cancel()
         try:
@@ -117,6 +118,11 @@ class Intake:
     def age(self, prefetched: Prefetched) -> float:
         """Seconds of the server's lease that are gone."""
         return self._loop.time() - prefetched.message.leased
+
+    def _forbidden(self, subject: str, words: str) -> None:
+        """Without an answer, so that waiting for one would never end."""
+        if self.puller.uses(subject):
+            self._gone(words)
 
     async def _stop_listening(self) -> None:
         """A pull that still waits would take a message to nobody. Without a listener the server drops it;
@@ -162,7 +168,7 @@ class Intake:
 
     def _admit(self, message: Message, attempt: int) -> None:
         try:
-            event = _decode(message)
+            event = binary.read(message.headers.items(), message.data, binary.NATS)
         except InvalidEvent as problem:
             self.spawn(message.partition, disposal.set_aside(self._link, self._group, message, str(problem)))
             return
@@ -238,11 +244,3 @@ class Intake:
         if free is not False:
             self.puller.release(partition)
             self._changed()
-
-
-def _decode(message: Message) -> Event:
-    if not structured.is_structured(message.content_type):
-        raise InvalidEvent(
-            "datacontenttype", f"the message's content type is {message.content_type or 'not given'!r}"
-        )
-    return structured.decode(message.data)

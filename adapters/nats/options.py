@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -13,7 +13,8 @@ from eventproof.adapters.errors import InvalidOption
 # A member that loses its connection must be back before its group is gone.
 SHORTEST_ABSENCE: Final = 60.0
 _PREFIX = re.compile(r"[A-Za-z0-9_-]{1,60}")
-_INBOX = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
+_INBOX = re.compile(r"(?=.{1,100}\Z)[A-Za-z0-9_$-]+(\.[A-Za-z0-9_$-]+)*")
+_NEEDS = (("user", "password"), ("password", "user"), ("tls_cert", "tls_key"), ("tls_key", "tls_cert"))
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -26,6 +27,13 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     name: label of the connection in the server's monitoring.
     forget_groups_after: seconds without members after which the server drops a group that this connection
     made, and where it stood; None for never.
+    mode: how events are published, as one JSON document or with attributes as headers. Both are read.
+
+    One way to authenticate, or none. `password`, `token` and `nkey` (the seed of one) are secrets, given as
+    `env:NAME` or `file:PATH`; credentials: path of a `.creds` file, read again for each reconnect.
+    tls_ca: path of the certificates to trust instead of the system's. tls_cert, tls_key: paths of the
+    client's own. tls_hostname: the name on the server's certificate, if the URL has another one.
+    Each tls option, and the URL scheme `tls`, asks for TLS: without it there is no connection.
     """
 
     deadline: float = 5.0
@@ -34,6 +42,16 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     inbox: str = "_INBOX"
     name: str | None = None
     forget_groups_after: float | None = None
+    mode: Literal["structured", "binary"] = "structured"
+    user: str | None = None
+    password: str | None = None
+    token: str | None = None
+    nkey: str | None = None
+    credentials: str | None = None
+    tls_ca: str | None = None
+    tls_cert: str | None = None
+    tls_key: str | None = None
+    tls_hostname: str | None = None
 
     def __post_init__(self) -> None:
         if self.deadline <= 0 or self.connect_timeout <= 0:
@@ -43,7 +61,23 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         if not _PREFIX.fullmatch(self.prefix):
             raise ValueError(f"prefix {self.prefix!r} must be 1 to 60 of A-Z, a-z, 0-9, _ and -")
         if not _INBOX.fullmatch(self.inbox):
-            raise ValueError(f"inbox {self.inbox!r} must be tokens of A-Z, a-z, 0-9, _ and -, joined by dots")
+            raise ValueError(f"inbox {self.inbox!r} must be a subject without wildcards, such as _INBOX")
+        for given, needed in _NEEDS:
+            if getattr(self, given) is not None and getattr(self, needed) is None:
+                raise ValueError(f"{given} needs {needed} too")
+        if len(self.identities) > 1:
+            raise ValueError(f"{' and '.join(self.identities)} are two ways to authenticate: give one")
+
+    @property
+    def identities(self) -> list[str]:
+        """The ways to authenticate that are given, by the name of an option."""
+        return [name for name in ("user", "token", "nkey", "credentials") if getattr(self, name) is not None]
+
+    @property
+    def tls(self) -> bool:
+        """Whether an option asks for TLS; the URL may ask too."""
+        asking = (self.tls_ca, self.tls_cert, self.tls_hostname)
+        return any(value is not None for value in asking)
 
 
 def options(given: Mapping[str, Any]) -> Options:

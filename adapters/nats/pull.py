@@ -132,6 +132,11 @@ class Puller:
             self._after(RETRY, self._wake)
         return status != "503" and "Deleted" not in headers.get("Description", "")
 
+    def uses(self, subject: str) -> bool:
+        """Whether it is one that this asks at or listens to; in lower case."""
+        listening = f"{self.inbox}.*".lower()
+        return subject == listening or any(lane.subject.lower() == subject for lane in self._lanes)
+
     def reconnected(self) -> None:
         """Whatever was asked is forgotten."""
         self._fresh.clear()

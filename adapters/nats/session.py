@@ -183,7 +183,7 @@ class Session:
         self._change.set()
 
     def _closed(self) -> None:
-        self.end("the connection was closed")
+        self.end(self._link.closed)
 
 
 def _expired(event: Event) -> bool:

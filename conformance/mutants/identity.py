@@ -21,7 +21,7 @@ class InventsEvents(Engine):
         copy = super().store(topic, event)
         if rarely(event.id):
             made_up = Event(source=event.source, type=event.type, id=f"{event.id}-made-up", time=event.time)
-            super().store(topic, made_up.with_extensions(**{CALL: FOREIGN + call_of(event)}))
+            super().store(topic, made_up.with_extensions(**{CALL: str(FOREIGN + call_of(event))}))
         return copy
 
 

@@ -67,6 +67,7 @@ class NatsServer:
 
     port: -1 for any free one. folder: where the data stays; None for a temporary one, removed in the end.
     sync_interval: how often the server writes its files through; `always` before each confirm.
+    extra: more of the server's configuration, as it is.
     `start` and `stop` may be repeated: data and address stay the same until `remove`.
     """
 
@@ -79,6 +80,7 @@ class NatsServer:
         folder: Path | None = None,
         max_payload: int = MAX_PAYLOAD,
         sync_interval: str = "2m",
+        extra: str = "",
     ) -> None:
         self._program = find_server()
         self._kept = folder is not None
@@ -86,6 +88,7 @@ class NatsServer:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._max_payload = max_payload
         self._sync_interval = sync_interval
+        self._extra = extra
         self._port = port
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -108,6 +111,7 @@ class NatsServer:
                 max_payload=self._max_payload,
                 sync_interval=self._sync_interval,
             )
+            + self._extra
         )
         self._process = subprocess.Popen(  # noqa: ASYNC220, S603 - our own server, and a fork takes a millisecond
             [self._program, "--config", config],

@@ -38,10 +38,10 @@ def event() -> Event:
 
 
 async def publishes(url: str) -> None:
+    """Also to a topic that is gone, which has to be told from a server that does not answer."""
     async with connected(url) as broker:
         await broker.publish(TOPIC, event())
-        with pytest.raises(Rejected, match="no-topic"):
-            await broker.publish(GONE, event())
+        await broker.publish(GONE, event())
 
 
 async def consumes(url: str) -> None:
@@ -86,23 +86,17 @@ def without(found: Permissions, lacking: str) -> Permissions:
 
 
 def user(name: object, allowed: Permissions | str) -> str:
-    return f'{{user: "{name}", password: "p", {allowed}}}'.replace("{", "{{").replace("}", "}}")
+    return f'{{user: "{name}", password: "p", {allowed}}}'
 
 
-USERS = [
-    user("admin", ""),
-    *(user(role, permitted(role)) for role in WORK),
-    *(user(n, without(permitted(role), subject)) for n, (role, subject) in enumerate(LACKING)),
-]
-
-
-class Guarded(NatsServer):
-    """Knows a user for each role, and for each role without each of its subjects."""
-
-    config = NatsServer.config + "authorization {{ users: [\n" + "\n".join(USERS) + "\n] }}\n"
-
-    def as_user(self, name: object) -> str:
-        return self.url.replace("://", f"://{name}:p@")
+# One for each role, and one for each role without each of its subjects.
+USERS = "\n".join(
+    [
+        user("admin", ""),
+        *(user(role, permitted(role)) for role in WORK),
+        *(user(n, without(permitted(role), subject)) for n, (role, subject) in enumerate(LACKING)),
+    ]
+)
 
 
 @pytest.fixture(scope="module")
@@ -110,12 +104,16 @@ def outcomes() -> Mapping[object, BaseException | None]:
     """What came of each user's work, all of them side by side."""
 
     async def story() -> dict[object, BaseException | None]:
-        server = Guarded()
+        server = NatsServer(extra=f"authorization {{ users: [\n{USERS}\n] }}\n")
+
+        def as_user(name: object) -> str:
+            return server.url.replace("://", f"://{name}:p@")
+
         try:
             await server.start()
-            await set_up(server.as_user("admin"))
+            await set_up(as_user("admin"))
             users = {**{role: role for role in WORK}, **{n: role for n, (role, _) in enumerate(LACKING)}}
-            work = (WORK[role](server.as_user(name)) for name, role in users.items())
+            work = (WORK[role](as_user(name)) for name, role in users.items())
             return dict(zip(users, await asyncio.gather(*work, return_exceptions=True), strict=True))
         finally:
             await server.remove()
@@ -133,12 +131,15 @@ async def set_up(url: str) -> None:
 
 @pytest.mark.parametrize("role", WORK)
 def test_a_role_works_under_exactly_its_permissions(outcomes, role):
-    assert outcomes[role] is None
+    outcome = outcomes[role]
+    assert outcome is None or (role == "publisher" and outcome.kind == "no-topic")
 
 
 @pytest.mark.parametrize("number", range(len(LACKING)), ids=[" without ".join(lack) for lack in LACKING])
 def test_no_permission_is_more_than_the_role_needs(outcomes, number):
-    assert isinstance(outcomes[number], (EventproofError, asyncio.TimeoutError))
+    outcome = outcomes[number]
+    assert isinstance(outcome, (EventproofError, asyncio.TimeoutError))
+    assert getattr(outcome, "kind", "") != "no-topic"
 
 
 def test_without_topics_the_stream_is_any():
