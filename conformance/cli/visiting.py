@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 import click
 
 from eventproof.adapters import clock
-from eventproof.adapters.secret import hide, resolve
+from eventproof.adapters.secret import hide, read
 from eventproof.conformance.execution.visiting import Guest
 from eventproof.conformance.manifest import NAME, Header, Manifest
 from eventproof.conformance.targets import namespace
@@ -92,7 +92,7 @@ def _refuse_without_url(given: Mapping[str, Any], caps: Mapping[str, Any]) -> No
 def address(given: str) -> str:
     """The URL itself, whose secrets are hidden from now on. Raises click.UsageError, InvalidOption."""
     if given.startswith(("env:", "file:")):
-        url = resolve(given, "--url")
+        url = read(given, "--url")
         for place in url.split(","):
             user, _, password = urlsplit(place).netloc.rpartition("@")[0].partition(":")
             for secret in (password or user,):

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from eventproof.adapters.errors import EventproofError, Indeterminate
+from eventproof.adapters.errors import EventproofError, Indeterminate, Rejected
 from eventproof.adapters.nats import api
 from eventproof.adapters.nats.link import Link, NoAnswer
 from eventproof.adapters.nats.permissions import permissions
@@ -71,7 +71,7 @@ async def preflight(link: Link, visit: Visit, demand: Demand, inbox: str, expiry
     _check_version(link)
     try:
         found = await overlapping(link)
-    except Indeterminate as problem:
+    except (Indeterminate, Rejected) as problem:
         raise explained(problem, link, NAMES, inbox) from problem
     _check_subjects(link.prefix, found)  # first of all: the rest sends to subjects of the namespace
     await _check_permissions(link, inbox)
@@ -115,7 +115,7 @@ async def _check_permissions(link: Link, inbox: str) -> None:
     answered = await asyncio.gather(*(_answered(link, subject) for subject in subjects))
     denied = [subject for subject, answer in zip(subjects, answered, strict=True) if not answer]
     if denied:
-        raise NotReady(f"no answer to {', '.join(denied)}: {_cure(link.prefix, inbox)}")
+        raise NotReady(f"the user may not publish to {', '.join(denied)}: {_cure(link.prefix, inbox)}")
 
 
 async def _answered(link: Link, subject: str) -> bool:
@@ -126,6 +126,8 @@ async def _answered(link: Link, subject: str) -> bool:
         return True
     except Indeterminate:
         return False
+    except Rejected as refused:
+        return refused.kind != "forbidden"
     return True
 
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from eventproof.adapters.nats.permissions import permissions
 from eventproof.conformance.manifest import Entry, load
+from eventproof.conformance.report.report import Report
 from eventproof.conformance.scenario import encode
+from eventproof.conformance.targets.natsserver import NatsServer
 from tests.conformance.brokers import SMALL
 from tests.conformance.somebodys import STREAMS, called, eventproof, somebodys
 
@@ -211,3 +215,28 @@ def test_a_replay_leaves_nothing(tmp_path: Path) -> None:
 
     asyncio.run(story())
     assert load(next(tmp_path.glob("reports/replay-*/manifest.jsonl"))).ended
+
+
+def test_a_run_and_its_cleanup_need_no_more_than_the_permissions_that_it_prints(tmp_path: Path) -> None:
+    allowed = str(permissions("suite", prefix=NAMESPACE, inbox=f"_INBOX.{NAMESPACE}"))
+    users = f"{{user: admin, password: admin}}, {{user: suite, password: suite, {allowed}}}"
+
+    class Strict(NatsServer):
+        config = NatsServer.config + f"authorization {{ users: [{users}] }}".replace("{", "{{").replace(
+            "}", "}}"
+        )
+
+    async def story() -> None:
+        async with somebodys(Strict, "admin:admin@") as theirs:
+            before = await theirs.snapshot()
+            env = {**os.environ, "BROKER": theirs.url.replace("://", "://suite:suite@")}
+            words = ("run", "nats", "--url", "env:BROKER", "--scenarios", 20, *WORDS)
+            code, run = await eventproof(tmp_path, *words, env=env)
+            assert code == PARTIAL, run.out + run.err
+            assert "drains proven" in run.out
+            found = msgspec.json.decode((tmp_path / "out" / "report.json").read_bytes(), type=Report)
+            assert found.counts.unproven == found.counts.indeterminate == 0
+            assert (await eventproof(tmp_path, "cleanup", "out/manifest.jsonl", env=env))[0] == CONFORMANT
+            assert await theirs.snapshot() == before
+
+    asyncio.run(story())
