@@ -106,7 +106,7 @@ def _visited(plan: Plan, on: Stage) -> Visited | None:
     if plan.guest is None or on.terms is None:
         return None
     return Visited(
-        url=redacted(plan.guest.header.url), namespace=plan.guest.visit.namespace, planned=plan.count,
+        url=redacted(plan.guest.visit.url), namespace=plan.guest.visit.namespace, planned=plan.count,
         caps=plan.guest.visit.caps, at_once=on.terms.at_once, notes=on.terms.notes, ended=on.allowance.ended,
         removed=plan.plugin.facilities.remove is not None,
     )  # fmt: skip

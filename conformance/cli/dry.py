@@ -34,7 +34,7 @@ def dry_run(plugin: Plugin, guest: Guest, scenarios: int) -> RenderableType:
 
 def _rows(guest: Guest, terms: Terms, scenarios: int) -> Iterator[tuple[str, str]]:
     yield "dry run", "nothing was created"
-    yield "server", redacted(guest.header.url)
+    yield "server", redacted(guest.visit.url)
     yield "namespace", guest.visit.namespace
     for number, line in enumerate(terms.creates):
         yield "" if number else "creates", line

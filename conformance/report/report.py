@@ -55,7 +55,7 @@ class Counterexample(msgspec.Struct, frozen=True, kw_only=True):
 class Visited(msgspec.Struct, frozen=True, kw_only=True):
     """A run on a server that is not ours.
 
-    url: as it was given, without secrets. at_once: scenarios side by side, after the preflight. notes: what
+    url: without secrets. at_once: scenarios side by side, after the preflight. notes: what
     is different from a run on an own server. removed: everything that it made. ended: which cap ended the run
     before all of the `planned` scenarios.
     """

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from eventproof.adapters.secret import hide
+from eventproof.conformance.foreign import ForeignError, foreign
 from eventproof.conformance.targets.natsserver import NatsServer
 from tests.conformance.somebodys import Called, eventproof, somebodys
 
@@ -68,7 +70,7 @@ def test_a_run_that_succeeds_tells_no_secret(tmp_path: Path) -> None:
     code, run = asyncio.run(run_on(tmp_path, "run", "nats", "--scenarios", 3))
     assert code == PARTIAL, run.err
     assert "server" in run.out
-    assert "env:BROKER" in run.out
+    assert "nats://***@127.0.0.1:" in run.out
     assert '"url":"env:BROKER"' in (tmp_path / "out" / "manifest.jsonl").read_text()
     silent(tmp_path, run)
 
@@ -110,14 +112,26 @@ def test_a_refused_login_tells_no_secret(tmp_path: Path) -> None:
     silent(tmp_path, run)
 
 
-def test_an_adapter_that_cannot_connect_tells_no_secret(tmp_path: Path) -> None:
-    (tmp_path / "theirs.py").write_text(
-        "def connect(url, **options):\n    raise OSError(f'no way to {url}')\n"
-    )
+@pytest.mark.parametrize("error", ["OSError", "Unreachable"])
+def test_an_adapter_that_cannot_connect_tells_no_secret(tmp_path: Path, error: str) -> None:
+    (tmp_path / "theirs.py").write_text(f"""
+from urllib.parse import urlsplit
+from eventproof.adapters.errors import Unreachable
+def connect(url, **options):
+    raise {error}(f"no way to {{url}} with {{urlsplit(url).password}}")
+""")
     code, run = asyncio.run(run_on(tmp_path, "run", "--adapter", "theirs.py:connect"))
     assert (code, run.out) == (BROKEN, "")
-    assert "no way to nats://***@127" in run.err
+    assert re.search(r"no way to nats://\*\*\*@127\.0\.0\.1:\d+ with \*\*\*$", run.err.strip())
     silent(tmp_path, run)
+
+
+def test_a_traceback_of_somebodys_code_holds_no_secret() -> None:
+    hide(PASSWORD)
+    with pytest.raises(ForeignError) as raised, foreign("somewhere"):
+        raise ValueError(PASSWORD)
+    assert str(raised.value) == "somewhere: ValueError: ***"
+    assert PASSWORD not in raised.value.trace
 
 
 @pytest.mark.parametrize("command", [("run", "nats"), ("replay", "one.json", "nats"), ("cleanup", "m.jsonl")])

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from eventproof.adapters.claims import Claims
+from eventproof.adapters.errors import Rejected
 from eventproof.conformance.execution.stage import run_on, stage
 from eventproof.conformance.execution.visiting import Guest
 from eventproof.conformance.history.files import load as load_history
@@ -27,6 +28,7 @@ from eventproof.spec import requirement
 from tests.conformance.brokers import SMALL
 from tests.conformance.somebodys import eventproof as process
 from tests.conformance.somebodys import somebodys
+from tests.conformance.targets.proxy import proxy
 
 CONFORMANT, FAILED, PARTIAL, BROKEN, USAGE = range(5)
 NAMESPACE = "eventproof-test"
@@ -260,6 +262,27 @@ def test_no_more_scenarios_run_at_once_than_the_preflight_found_room_for(tmp_pat
     assert target.most == 2
 
 
+def test_when_one_scenario_fails_the_others_have_removed_theirs_before_the_run_ends(tmp_path: Path) -> None:
+    class Full(Counting):
+        async def provision(self, topic: str, **given: Any) -> None:
+            if topic.startswith(f"{NAMESPACE}-4-"):
+                raise Rejected("full", "no room for a fourth")
+            await super().provision(topic, **given)
+
+    target = Full()
+
+    async def story() -> None:
+        async with stage(
+            Plugin("full", connect, target), name="", url=None, options={}, claims=lambda claims: claims,
+            guest=guest(tmp_path, Caps()),
+        ) as on:  # fmt: skip
+            with pytest.raises(Rejected, match="no room for a fourth"):
+                await on.run([SMALL] * 6)
+            assert target.there == set()
+
+    run_on("real", story)
+
+
 @pytest.mark.parametrize("rate", [7, 24])
 def test_no_more_events_are_published_in_a_second_than_the_rate(tmp_path: Path, rate: int) -> None:
     """By what was recorded: what waits for its turn has not been invoked."""
@@ -286,6 +309,23 @@ def test_no_more_events_are_published_in_a_second_than_the_rate(tmp_path: Path, 
 
 
 # a whole run on a real server
+
+
+def test_a_server_that_is_far_away_gets_longer_ticks(tmp_path: Path) -> None:
+    (tmp_path / "one.json").write_bytes(encode(SMALL))
+
+    async def story() -> None:
+        async with somebodys(populated=False) as theirs, proxy(theirs.url, delay=0.02) as url:
+            words = ("replay", "one.json", "nats", "--url", url, "--times", 2, "--save", "out")
+            code, run = await process(tmp_path, *words)
+            assert (code, run.err) == (CONFORMANT, "")
+
+    asyncio.run(story())
+    for path in (tmp_path / "out" / "histories").glob("*.jsonl"):
+        history = load_history(path)
+        assert 0.4 <= history.header.tick < 0.6
+        assert history.header.within == 40 * history.header.tick
+        assert sum(record.kind == "drained" for record in history.records) == 2
 
 
 def test_a_run_at_a_low_rate_is_as_sound_as_any(tmp_path: Path) -> None:
