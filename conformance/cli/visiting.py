@@ -95,9 +95,8 @@ def address(given: str) -> str:
         url = read(given, "--url")
         for place in url.split(","):
             user, _, password = urlsplit(place).netloc.rpartition("@")[0].partition(":")
-            for secret in (password or user,):
+            for secret in {password or user, unquote(password or user)}:
                 hide(secret)
-                hide(unquote(secret))
         return url
     if "@" in given:
         raise click.UsageError(BY_REFERENCE)
