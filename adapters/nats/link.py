@@ -107,7 +107,8 @@ class Link:
     async def close(self) -> None:
         try:
             await asyncio.wait_for(self.client.close(), self.deadline)
-        except (nats.errors.Error, OSError, asyncio.TimeoutError) as error:
+        # asyncio of Python 3.12 to 3.13.5 raises TypeError for what is left to write on a lost connection.
+        except (nats.errors.Error, OSError, asyncio.TimeoutError, TypeError) as error:
             log.warning("closing the connection: %s", told(error))
 
     async def connect(self) -> None:
