@@ -29,7 +29,7 @@ PROFILES: Mapping[str, Sequence[Conditions]] = {
             "dead_letter": ("at-least-one", "one-without-faults", "one-across-crash"),
         },
     ),
-    "groups": ({},),
+    "groups": ({"groups": ("durable",)},),
     "replay": ({"replay": ("earliest",)},),
 }
 
