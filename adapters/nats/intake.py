@@ -15,13 +15,11 @@ from eventproof.adapters.errors import EventproofError, Indeterminate, Rejected
 from eventproof.adapters.nats import api, disposal, returns
 from eventproof.adapters.nats.group import Group
 from eventproof.adapters.nats.link import ConnectionLost, Link, translated
-from eventproof.adapters.nats.message import Message, parse
+from eventproof.adapters.nats.message import Message, decode, parse
 from eventproof.adapters.nats.pull import Puller
 from eventproof.adapters.nats.settle import PROGRESS, Prefetched
-from eventproof.schemas import structured
 from eventproof.schemas.deadletter import Reason
 from eventproof.schemas.errors import InvalidEvent
-from eventproof.schemas.event import Event
 
 log = logging.getLogger("eventproof.adapters.nats")
 REVIEW: Final = 0.25  # seconds after which a message that nobody took may go to another member
@@ -148,7 +146,7 @@ class Intake:
 
     def _admit(self, message: Message, attempt: int) -> None:
         try:
-            event = _decode(message)
+            event = decode(message.content_type, message.data)
         except InvalidEvent as problem:
             self.spawn(message.partition, disposal.set_aside(self._link, self._group, message, str(problem)))
             return
@@ -219,11 +217,3 @@ class Intake:
         if free is not False:
             self.puller.release(partition)
             self._changed()
-
-
-def _decode(message: Message) -> Event:
-    if not structured.is_structured(message.content_type):
-        raise InvalidEvent(
-            "datacontenttype", f"the message's content type is {message.content_type or 'not given'!r}"
-        )
-    return structured.decode(message.data)

@@ -57,6 +57,17 @@ class Link:
         with translated(subject):
             return await self._requests.ask(subject, payload, headers, timeout or self.deadline)
 
+    async def tell(self, subject: str, payload: bytes, headers: dict[str, str]) -> None:
+        """Send what nobody answers; returns once the server has handled it. Raises Rejected (`closed`),
+        ConnectionLost, Indeterminate. The message is on its way when this first suspends."""
+        with translated(subject):
+            await self._requests.tell(subject, payload, headers, self.deadline)
+
+    async def barrier(self) -> None:
+        """Returns once the server has handled all that was sent before. Raises as `tell` does."""
+        with translated("waiting for the server"):
+            await self._requests.echo(self.deadline)
+
     async def ready(self) -> None:
         """Wait until connected; takes as long as that takes."""
         if not self.client.is_connected:

@@ -1,9 +1,13 @@
-"""A message as JetStream delivered it."""
+"""A message as the server delivered it, and the event in it."""
 
 from __future__ import annotations
 
 import msgspec
 from nats.aio.msg import Msg
+
+from eventproof.schemas import structured
+from eventproof.schemas.errors import InvalidEvent
+from eventproof.schemas.event import Event
 
 _SHORT = 9  # tokens of a reply subject before servers knew domains
 
@@ -41,15 +45,24 @@ def parse(raw: Msg, arrived: float) -> Message:
         delivered=int(delivered),
         stored=stored,
         data=raw.data,
-        content_type=_content_type(raw),
+        content_type=content_type(raw),
         leased=arrived,
     )
 
 
-def _content_type(raw: Msg) -> str:
+def content_type(raw: Msg) -> str:
     """Header names have no case, but the client keeps the case they came in."""
     headers = raw.headers or {}
     found = headers.get("Content-Type")
     if found is None:
         found = next((value for name, value in headers.items() if name.lower() == "content-type"), "")
     return found
+
+
+def decode(content_type: str, data: bytes) -> Event:
+    """The event of a message. Raises InvalidEvent."""
+    if not structured.is_structured(content_type):
+        raise InvalidEvent(
+            "datacontenttype", f"the message's content type is {content_type or 'not given'!r}"
+        )
+    return structured.decode(data)

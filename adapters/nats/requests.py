@@ -14,6 +14,8 @@ import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
+Outgoing = tuple[str, bytes, str, "dict[str, str] | None"]  # subject, payload, reply, headers
+
 
 class Disconnected(nats.errors.Error):
     """The connection was lost before the answer came."""
@@ -39,19 +41,40 @@ class Requests:
     async def ask(self, subject: str, payload: bytes, headers: dict[str, str] | None, timeout: float) -> Msg:
         """The answer. Raises what `Client.publish` raises, Disconnected, and of nats.errors NoRespondersError
         and, after `timeout` seconds, TimeoutError."""
-        loop = asyncio.get_running_loop()
         reply = f"{self._inbox}{next(self._numbers)}"
-        self._open[reply] = answer = loop.create_future()
-        timer = loop.call_later(timeout, _time_out, answer)
-        try:
-            await self._client.publish(subject, payload, reply, headers)
-            message: Msg = await answer
-        finally:
-            timer.cancel()
-            del self._open[reply]
+        message = await self._answer(reply, timeout, (subject, payload, reply, headers))
         if message.headers and message.headers.get("Status") == "503":
             raise nats.errors.NoRespondersError
         return message
+
+    async def tell(
+        self, subject: str, payload: bytes, headers: dict[str, str] | None, timeout: float
+    ) -> None:
+        """Send what nobody answers, and wait until the server has handled it. Raises as `ask` does, but never
+        NoRespondersError."""
+        reply = f"{self._inbox}{next(self._numbers)}"
+        await self._answer(reply, timeout, (subject, payload, "", headers), (reply, b"", "", None))
+
+    async def echo(self, timeout: float) -> None:
+        """Wait until the server has handled all that was sent before: a message to ourselves comes back.
+        The library's flush writes its ping ahead of what waits to be written, and loses its place in
+        the row of pongs when it is cancelled."""
+        reply = f"{self._inbox}{next(self._numbers)}"
+        await self._answer(reply, timeout, (reply, b"", "", None))
+
+    async def _answer(self, reply: str, timeout: float, *messages: Outgoing) -> Msg:
+        """Send the messages one after the other; the answer that comes to `reply`."""
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Msg] = loop.create_future()
+        self._open[reply] = answer
+        timer = loop.call_later(timeout, _time_out, answer)
+        try:
+            for message in messages:
+                await self._client.publish(*message)
+            return await answer
+        finally:
+            timer.cancel()
+            del self._open[reply]
 
     def disconnected(self) -> None:
         for answer in self._open.values():
