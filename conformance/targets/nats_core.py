@@ -25,7 +25,7 @@ class CoreNatsTarget:
     """The parts of `eventproof.conformance.targets.target.Target` that core NATS has."""
 
     clock: Clock = "real"
-    tick = 0.25
+    tick = 0.1
 
     def __init__(self) -> None:
         self._link: Link | None = None
