@@ -16,7 +16,8 @@ def fit(scenario: Scenario, offered: Claims) -> Scenario:
     """The scenario with policies that the adapter can keep; one that fits stays as it is.
 
     Without replay every group starts at the latest event. Without dead letters there is no last attempt,
-    and a consumer that would reject an event nacks it.
+    and a consumer that would reject an event nacks it. Where a group has no policy of its own no member
+    contradicts it: which lease then holds is nobody's to say, and nothing could be judged by it.
     """
     if offered.replay == "none":
         groups = tuple(_from_now_on(group) for group in scenario.groups)
@@ -25,6 +26,8 @@ def fit(scenario: Scenario, offered: Claims) -> Scenario:
         groups = tuple(_unlimited(group) for group in scenario.groups)
         behaviours = tuple(_without_reject(behaviour) for behaviour in scenario.behaviours)
         scenario = replace(scenario, groups=groups, behaviours=behaviours)
+    if offered.groups == "present":
+        scenario = replace(scenario, groups=tuple(_of_one_mind(group) for group in scenario.groups))
     return scenario
 
 
@@ -34,6 +37,10 @@ def _from_now_on(group: Group) -> Group:
 
 def _unlimited(group: Group) -> Group:
     return replace(group, policy=replace(group.policy, max_attempts=None))
+
+
+def _of_one_mind(group: Group) -> Group:
+    return replace(group, consumers=tuple(replace(one, conflicting=False) for one in group.consumers))
 
 
 def _without_reject(behaviour: Behaviour) -> Behaviour:
