@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import re
-from contextlib import asynccontextmanager
+import signal
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
 import pytest
@@ -121,6 +123,58 @@ def test_a_member_is_there_when_entering_returns_and_gone_when_leaving_does(nats
     asyncio.run(story())
 
 
+def test_a_call_returns_when_the_server_has_handled_it_and_not_before(nats):
+    """While the server stands still, nothing is confirmed: no publish, no entering, no leaving."""
+
+    async def story():
+        server = NatsServer()
+        try:
+            await server.start()
+            async with connect(server.url) as broker:
+                left = AsyncExitStack()
+                await left.enter_async_context(joined(broker, "still"))
+                entered = AsyncExitStack()
+                stand_still(server.pid)
+                acts = [
+                    broker.publish("still", nats.event(1)),
+                    left.aclose(),
+                    entered.enter_async_context(joined(broker, "still")),
+                ]
+                tasks = [asyncio.ensure_future(act) for act in acts]
+                done, _ = await asyncio.wait(tasks, timeout=0.2)
+                assert not done
+                os.kill(server.pid, signal.SIGCONT)
+                await asyncio.wait_for(asyncio.gather(*tasks), 5)
+                await entered.aclose()
+        finally:
+            await server.remove()
+
+    asyncio.run(story())
+
+
+def stand_still(pid):
+    os.kill(pid, signal.SIGSTOP)
+    os.waitpid(pid, os.WUNTRACED)  # the signal alone may take effect later
+
+
+def test_the_sign_that_an_event_is_with_the_server_is_sent_behind_it(nats):
+    async def story():
+        seen = asyncio.Queue()
+
+        async def note(message):
+            await seen.put(message.subject)
+
+        async with connect(nats.url) as listener, connect(nats.url) as broker:
+            await listener._link.client.subscribe("eventproof-core.behind.>", cb=note)
+            await listener._link.client.subscribe(f"{broker._link._requests._inbox}>", cb=note)
+            await listener._link.barrier()
+            await broker.publish("behind", nats.event(1))
+            subjects = [await asyncio.wait_for(seen.get(), 5) for _ in range(2)]
+        assert subjects[0] == naming.subject("eventproof-core", "behind", nats.event(1))
+
+    asyncio.run(story())
+
+
 def test_dlv_002_overlapping_patterns_give_an_event_once(nats):
     types = ["shop.order.created", "shop.order", "shop.user.x", "shop.user.x.y", "other"]
 
@@ -221,8 +275,10 @@ def test_flw_001_no_more_is_handed_out_than_may_be_in_flight(nats):
             await held[0].ack()
             held.append(await nats.next(session))
             await nats.nothing(session, 0.1)
+            waiting = asyncio.ensure_future(session.__anext__())
+            await asyncio.sleep(0)
             await held[1].nack()
-            assert (await nats.next(session)).event.data == 3
+            assert (await asyncio.wait_for(waiting, 5)).event.data == 3
 
     asyncio.run(story())
 
