@@ -67,6 +67,6 @@ async def forget(link: Link, group: Group, prefetched: Prefetched) -> None:
     await returns.write(link, group, message, message.delivered - prefetched.attempt + 1)
 
 
-async def wanted_elsewhere(link: Link, group: Group, message: Message) -> bool:
-    """Whether another member waits for the partition; this one does not while it has its message."""
-    return (await api.consumer_info(link, group.topic.stream, message.consumer)).num_waiting > 0
+async def waiting(link: Link, group: Group, message: Message) -> int:
+    """How many pulls of the partition wait at the server, those of this member included."""
+    return (await api.consumer_info(link, group.topic.stream, message.consumer)).num_waiting

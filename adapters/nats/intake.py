@@ -58,6 +58,7 @@ class Intake:
         self._inbox: Subscription | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._review: asyncio.TimerHandle | None = None
+        self._unwanted: set[int] = set()  # partitions of which a message was given back since one was taken
         self._open = True
         self._left = False
 
@@ -106,18 +107,31 @@ class Intake:
         prefetched.message.leased = start
         return True
 
+    def taken(self) -> None:
+        """The application takes a message: whoever takes one takes more."""
+        self.active = self._loop.time()
+        self._unwanted.clear()
+
     def age(self, prefetched: Prefetched) -> float:
         """Seconds of the server's lease that are gone."""
         return self._loop.time() - prefetched.message.leased
 
     async def _stop_listening(self) -> None:
         """A pull that still waits would take a message to nobody. Without a listener the server drops it;
-        what it sent before it heard of that arrives before it answers, which draining waits for."""
+        what it sent before it heard of that arrives before it answers a round trip.
+
+        The client's own `drain` pings before it unsubscribes, and messages that come in between are lost.
+        """
         client = self._link.client
         if self._inbox is None or client.is_closed:
             return
         with translated("leaving"):
-            await (self._inbox.drain() if client.is_connected else self._inbox.unsubscribe())  # type: ignore[no-untyped-call]
+            if client.is_connected:
+                await client._send_unsubscribe(self._inbox._id)  # noqa: SLF001 - nothing public does only that
+                await self._link.round_trip()
+                await self._inbox.drain()  # type: ignore[no-untyped-call]
+            else:
+                await self._inbox.unsubscribe()
 
     async def _receive(self, raw: Msg) -> None:
         if not raw.reply:
@@ -158,7 +172,8 @@ class Intake:
             self._offer(prefetched)
 
     def _offer(self, prefetched: Prefetched) -> None:
-        if self._left:  # the connection broke while this member left
+        unwanted = prefetched.message.partition in self._unwanted and self._idle()
+        if unwanted or self._left:  # left: the connection broke while this member left
             self.spawn(prefetched.message.partition, disposal.give_back(self._link, self._group, prefetched))
             return
         self.ready.append(prefetched)
@@ -167,20 +182,23 @@ class Intake:
             self._review = self._loop.call_later(REVIEW, self._review_ready)
 
     def _review_ready(self) -> None:
-        """Messages that waited while the application did nothing with the session: it is slow, and not just
-        this loop or the server behind."""
         self._review = None
-        idle = not self._settling() and self._loop.time() - self.active >= REVIEW / 2
-        old = [prefetched for prefetched in self.ready if idle and self.age(prefetched) >= REVIEW / 2]
-        for prefetched in old:
+        idle = self._idle()
+        for prefetched in [waits for waits in self.ready if idle and self.age(waits) >= REVIEW / 2]:
             self.ready.remove(prefetched)
             self.spawn(prefetched.message.partition, self._keep_or_return(prefetched))
         if self.ready:
             self._review = self._loop.call_later(REVIEW, self._review_ready)
 
+    def _idle(self) -> bool:
+        """Whether the application does nothing with the session: it is slow, and not just this loop or the
+        server behind."""
+        return not self._settling() and self._loop.time() - self.active >= REVIEW / 2
+
     async def _keep_or_return(self, prefetched: Prefetched) -> bool:
         """A message that nobody here took for a while belongs to whoever waits for it elsewhere."""
         if await self._wanted_elsewhere(prefetched.message):
+            self._unwanted.add(prefetched.message.partition)
             await disposal.give_back(self._link, self._group, prefetched)
             return True
         if self.age(prefetched) < self._group.ack_wait / 2 or await self.renew(prefetched):
@@ -188,8 +206,9 @@ class Intake:
         return False
 
     async def _wanted_elsewhere(self, message: Message) -> bool:
+        ours = self.puller.asks(message.partition)
         try:
-            return await disposal.wanted_elsewhere(self._link, self._group, message)
+            return await disposal.waiting(self._link, self._group, message) > ours
         except Indeterminate:
             return False
 

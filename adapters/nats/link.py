@@ -37,6 +37,7 @@ class Link:
         self.client = Client()
         self.prefix = options.prefix
         self.deadline = options.deadline
+        self.forget_groups_after = options.forget_groups_after
         self.on_reconnect: set[Callable[[], None]] = set()
         self.on_close: set[Callable[[], None]] = set()
         self._connected = asyncio.Event()
@@ -64,9 +65,21 @@ class Link:
             await self._requests.tell(subject, payload, headers, self.deadline)
 
     async def barrier(self) -> None:
-        """Returns once the server has handled all that was sent before. Raises as `tell` does."""
+        """As `round_trip`, and may be cancelled: a client whose flush was cancelled reads no more. The user
+        has to be permitted to publish to the inbox. Raises as `tell` does."""
         with translated("waiting for the server"):
             await self._requests.echo(self.deadline)
+
+    async def round_trip(self) -> None:
+        """Wait until the server has handled what was sent before, and what it sent until then is here.
+
+        The client's own `flush` sends its ping at once, ahead of all that still waits to be sent. Raises as
+        `request` does.
+        """
+        with translated("a round trip"):
+            while self.client.pending_data_size:  # noqa: ASYNC110 - the client tells nobody when it has sent it
+                await asyncio.sleep(0)
+            await self.client.flush()
 
     async def ready(self) -> None:
         """Wait until connected; takes as long as that takes."""
@@ -92,6 +105,7 @@ class Link:
         await self.client.connect(
             url,
             name=options.name,
+            inbox_prefix=options.inbox,
             error_cb=_note,
             disconnected_cb=self._disconnected,
             reconnected_cb=self._reconnected,

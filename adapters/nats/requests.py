@@ -57,8 +57,8 @@ class Requests:
 
     async def echo(self, timeout: float) -> None:
         """Wait until the server has handled all that was sent before: a message to ourselves comes back.
-        The library's flush writes its ping ahead of what waits to be written, and loses its place in
-        the row of pongs when it is cancelled."""
+        The library's flush writes its ping ahead of what waits to be written, and one that is cancelled ends
+        the task that reads from the server."""
         reply = f"{self._inbox}{next(self._numbers)}"
         await self._answer(reply, timeout, (reply, b"", "", None))
 

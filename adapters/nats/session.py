@@ -104,7 +104,7 @@ class Session:
         while self._ended is None:
             if not ready or self._room(1) < 1:
                 return None
-            self._intake.active = self._loop.time()
+            self._intake.taken()
             prefetched = ready.popleft()
             if expired(prefetched.event):
                 self._intake.spawn(prefetched.message.partition, self._intake.give_up(prefetched, "expired"))
@@ -169,7 +169,12 @@ class Session:
     async def _pump(self) -> None:
         """Ask for what those who wait take at once, or a little more."""
         wanted = max(AHEAD, self._waiters) if self._waiters else 1
-        await self._intake.puller.pump(self._room(wanted) - len(self._intake.ready))
+        await self._intake.puller.pump(self._room(wanted) - len(self._intake.ready), self._at_once())
+
+    def _at_once(self) -> int:
+        """How many events are worked on side by side; 0 where the policy does not allow one of each lane."""
+        allowed = self._group.policy.max_in_flight >= self._group.topic.partitions
+        return self._waiters + len(self._handed) if allowed else 0
 
     def _wake(self) -> None:
         """Let who waits look for a delivery, and ask for more."""

@@ -16,6 +16,7 @@ from eventproof.adapters.errors import Unsupported
 from eventproof.adapters.nats import api, connect, naming
 from eventproof.adapters.nats.link import Link, open_link, translated
 from eventproof.adapters.nats.options import Options
+from eventproof.adapters.nats.permissions import ROLES, Role, permissions
 from eventproof.adapters.nats.provision import create, delete, find
 from eventproof.adapters.nats.publish import max_event
 from eventproof.conformance.history.record import LogEntry
@@ -24,7 +25,7 @@ from eventproof.conformance.targets.target import Clock
 from eventproof.schemas import structured
 from eventproof.schemas.errors import InvalidEvent
 
-__all__ = ["NatsTarget", "connect", "target"]
+__all__ = ["ROLES", "NatsTarget", "Role", "connect", "permissions", "target"]
 
 CALL: Final = "eventproofcall"  # extension in which the suite numbers its publish calls
 BATCH: Final = 500
