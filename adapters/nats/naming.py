@@ -18,6 +18,8 @@ from typing import Final
 from eventproof.adapters.errors import Rejected
 from eventproof.schemas.event import Event
 
+# Of core NATS. Not JetStream's: a stream stores all that is published below its own prefix.
+CORE_PREFIX: Final = "eventproof-core"
 MAX_NAME: Final = 200  # bytes of a stream's or consumer's name: the server keeps each as a folder (255)
 MAX_TYPE: Final = 1500  # bytes: subject and reply together must stay below the protocol line (4096)
 MAX_KEY: Final = 100

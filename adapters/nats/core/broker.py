@@ -20,7 +20,6 @@ from eventproof.adapters.port import DEFAULT_POLICY, Receipt
 from eventproof.schemas.event import Event
 
 SCHEME: Final = "nats+core://"
-PREFIX: Final = "eventproof-core"  # not JetStream's: a stream stores all that is published below its own
 
 
 class CoreBroker:
@@ -73,6 +72,6 @@ def check(policy: Policy) -> None:
 async def connect(url: str = f"{SCHEME}127.0.0.1:4222", **options: Any) -> AsyncIterator[CoreBroker]:
     """Open one participant's connection; `eventproof.adapters.nats.Options` has the options, of which
     `prefix` is `eventproof-core` by default. Raises InvalidOption, and Unreachable when no server answers."""
-    configured = parse({"prefix": PREFIX, **options})
+    configured = parse({"prefix": naming.CORE_PREFIX, **options})
     async with open_link(url.replace(SCHEME, "nats://", 1), configured) as link:
         yield CoreBroker(link)

@@ -83,8 +83,9 @@ class Session:
 
     async def open(self, topic: str) -> None:
         """Returns once the server deals events of the topic to this member. Raises Rejected (`invalid`,
-        `closed`), Indeterminate."""
+        `forbidden`, `closed`), Indeterminate."""
         self._link.on_close.add(self._closed)
+        self._link.on_forbidden.add(self._forbidden)
         queue = naming.queue(self._group)
         for pattern in naming.filters(self._link.prefix, topic, None, self._policy.types):
             with translated("subscribing"):
@@ -92,11 +93,14 @@ class Session:
                     await self._link.client.subscribe(pattern, queue=queue, cb=self._receive)
                 )
         await self._link.barrier()
+        if self._ended is not None:
+            raise Rejected("forbidden", self._ended)
 
     async def close(self) -> None:
         """Leave. What this member had and did not settle is lost."""
         self._end(f"this member left group {self._group}")
         self._link.on_close.discard(self._closed)
+        self._link.on_forbidden.discard(self._forbidden)
         if self._lease_timer is not None:
             self._lease_timer.cancel()
         for hand_out in self._held:
@@ -161,6 +165,11 @@ class Session:
     def _end(self, reason: str) -> None:
         self._ended = self._ended or reason
         self._change.set()
+
+    def _forbidden(self, subject: str, words: str) -> None:
+        """What is refused is told before the answer to anything that was sent later."""
+        if any(interest.subject.lower() == subject for interest in self._interests):
+            self._end(words)
 
     def _closed(self) -> None:
         self._end(self._link.closed)
