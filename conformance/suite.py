@@ -19,6 +19,7 @@ from eventproof.conformance.demand import without_oversize
 from eventproof.conformance.execution.stage import Stage, run_on, stage
 from eventproof.conformance.execution.visiting import Guest
 from eventproof.conformance.explain import TRIED, explain
+from eventproof.conformance.fitting import fit
 from eventproof.conformance.plugin import Plugin
 from eventproof.conformance.report.counts import count
 from eventproof.conformance.report.report import Counts, Report, Visited, save
@@ -30,6 +31,7 @@ from eventproof.conformance.verdict import (
     ProfileState,
     Total,
     decisive,
+    profile_reasons,
     profile_states,
     totals,
     verdicts,
@@ -81,7 +83,7 @@ async def _run(plan: Plan, watcher: Watcher) -> Report:
         guest=plan.guest,
     ) as on:  # fmt: skip
         codes = decisive(requirements, on.site.claims)
-        for chunk in _chunks(plan, watcher):
+        for chunk in _chunks(plan, on.site.offered, watcher):
             cases = await _cases(on, chunk, watcher)
             _save(plan, cases, codes)
             totals(((case.number, case.findings) for case in cases), found)
@@ -91,12 +93,13 @@ async def _run(plan: Plan, watcher: Watcher) -> Report:
                 break
         judged = verdicts(requirements, on.site.claims, found, lacking=_lacking(plan))
         examples = await explain(judged, failing, on, plan.folder, plan.budget, watcher)
+        states = _complete(profile_states(judged, on.site.claims, plan.profiles), on)
         report = Report(
             target=plan.plugin.name, tier=plan.tier, seed=plan.seed, seconds=round(passed(), 1),
             started=(clock.now() - timedelta(seconds=passed())).isoformat(timespec="seconds"),
             versions=on.site.versions, options=on.site.configuration, claims=on.site.claims, counts=counts,
             verdicts=judged, counterexamples=examples, visit=_visited(plan, on),
-            profiles=_complete(profile_states(judged, on.site.claims, plan.profiles), on),
+            profiles=states, reasons=_reasons(profile_reasons(judged, on.site.claims, states), on),
         )  # fmt: skip
         save(report, plan.folder)  # before the stage ends: what it leaves behind must not cost the report
     return report
@@ -119,8 +122,16 @@ def _complete(states: Mapping[str, ProfileState], on: Stage) -> Mapping[str, Pro
     return {name: "partial" if state == "conformant" else state for name, state in states.items()}
 
 
-def _chunks(plan: Plan, watcher: Watcher) -> Iterator[list[tuple[int, Scenario]]]:
-    """Numbered scenarios, so many at a time that a long run needs no more memory than a short one."""
+def _reasons(found: Mapping[str, str], on: Stage) -> Mapping[str, str]:
+    """Of each profile that is not conformant also the cap that was reached."""
+    if not on.allowance.ended:
+        return found
+    return {name: "; ".join(filter(None, (reason, on.allowance.ended))) for name, reason in found.items()}
+
+
+def _chunks(plan: Plan, offered: Claims, watcher: Watcher) -> Iterator[list[tuple[int, Scenario]]]:
+    """Numbered scenarios that fit what the adapter offers, so many at a time that a long run needs no more
+    memory than a short one."""
     for first in range(0, plan.count, CHUNK):
         size = min(CHUNK, plan.count - first)
         watcher.phase("drawing scenarios", 1)
@@ -128,7 +139,7 @@ def _chunks(plan: Plan, watcher: Watcher) -> Iterator[list[tuple[int, Scenario]]
         watcher.step()
         if _lacks_large(plan):
             drawn = [without_oversize(scenario) for scenario in drawn]
-        yield list(enumerate(drawn, first + 1))
+        yield list(enumerate((fit(scenario, offered) for scenario in drawn), first + 1))
 
 
 async def _cases(on: Stage, chunk: list[tuple[int, Scenario]], watcher: Watcher) -> list[Case]:

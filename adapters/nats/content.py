@@ -56,6 +56,11 @@ def encode(event: Event, mode: Literal["structured", "binary"], limit: int) -> C
     return content
 
 
+def decode(headers: Mapping[str, str] | None, body: bytes) -> Event:
+    """The event of a message in the mode that its content type says (ENV-007). Raises InvalidEvent."""
+    return binary.read((headers or {}).items(), body, binary.NATS)
+
+
 def of_dead_letter(dead: Event, room: int) -> Content:
     """Structured, which has a type for each attribute; in `room` bytes each event of ours fits so.
 

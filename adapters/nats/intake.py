@@ -13,12 +13,12 @@ from nats.aio.subscription import Subscription
 
 from eventproof.adapters.errors import EventproofError, Indeterminate, Rejected
 from eventproof.adapters.nats import api, disposal, returns
+from eventproof.adapters.nats.content import decode
 from eventproof.adapters.nats.group import Group
 from eventproof.adapters.nats.link import ConnectionLost, Link, translated
 from eventproof.adapters.nats.message import Message, parse
 from eventproof.adapters.nats.pull import Puller
 from eventproof.adapters.nats.settle import PROGRESS, Prefetched
-from eventproof.schemas import binary
 from eventproof.schemas.deadletter import Reason
 from eventproof.schemas.errors import InvalidEvent
 
@@ -126,7 +126,7 @@ class Intake:
 
     async def _stop_listening(self) -> None:
         """A pull that still waits would take a message to nobody. Without a listener the server drops it;
-        what it sent before it heard of that arrives before it answers a round trip.
+        what it sent before it heard of that arrives before its answer to a request made then.
 
         The client's own `drain` pings before it unsubscribes, and messages that come in between are lost.
         """
@@ -136,10 +136,16 @@ class Intake:
         with translated("leaving"):
             if client.is_connected:
                 await client._send_unsubscribe(self._inbox._id)  # noqa: SLF001 - nothing public does only that
-                await self._link.round_trip()
-                await asyncio.shield(self._inbox.drain())  # type: ignore[no-untyped-call] # as in `round_trip`
-            else:
-                await self._inbox.unsubscribe()
+                await self._hear_from_server()
+                while self._inbox.pending_msgs:  # noqa: ASYNC110 - `_receive` never waits, so each turn takes one
+                    await asyncio.sleep(0)
+            await self._inbox.unsubscribe()
+
+    async def _hear_from_server(self) -> None:
+        try:
+            await api.consumer_info(self._link, self._group.topic.stream, self._group.durable(0))
+        except Rejected as refused:  # is an answer
+            log.info("group %s: %s", self._group.name, refused)
 
     async def _receive(self, raw: Msg) -> None:
         if not raw.reply:
@@ -168,7 +174,7 @@ class Intake:
 
     def _admit(self, message: Message, attempt: int) -> None:
         try:
-            event = binary.read(message.headers.items(), message.data, binary.NATS)
+            event = decode(message.headers, message.data)
         except InvalidEvent as problem:
             self.spawn(message.partition, disposal.set_aside(self._link, self._group, message, str(problem)))
             return

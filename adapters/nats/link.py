@@ -79,17 +79,19 @@ class Link:
         with translated(subject):
             return await self._requests.ask(subject, payload, headers, timeout or self.deadline)
 
-    async def round_trip(self) -> None:
+    async def tell(self, subject: str, payload: bytes, headers: dict[str, str]) -> None:
+        """Send what nobody answers; returns once the server has handled it. Raises Rejected (`closed`),
+        ConnectionLost, Indeterminate. The message is on its way when this first suspends."""
+        with translated(subject):
+            await self._requests.tell(subject, payload, headers, self.deadline)
+
+    async def barrier(self) -> None:
         """Wait until the server has handled what was sent before, and what it sent until then is here.
 
-        The client's own `flush` sends its ping at once, ahead of all that still waits to be sent. Raises as
-        `request` does.
+        The user has to be permitted to publish to the inbox. Raises as `tell` does.
         """
-        with translated("a round trip"):
-            while self.client.pending_data_size:  # noqa: ASYNC110 - the client tells nobody when it has sent it
-                await asyncio.sleep(0)
-            # A pong that nobody waits for any more ends the client's reading for good.
-            await asyncio.shield(self.client.flush())
+        with translated("waiting for the server"):
+            await self._requests.echo(self.deadline)
 
     async def ready(self) -> None:
         """Wait until connected; takes as long as that takes."""
@@ -108,7 +110,8 @@ class Link:
     async def close(self) -> None:
         try:
             await asyncio.wait_for(self.client.close(), self.deadline)
-        except (nats.errors.Error, OSError, asyncio.TimeoutError) as error:
+        # asyncio of Python 3.12 to 3.13.5 raises TypeError for what is left to write on a lost connection.
+        except (nats.errors.Error, OSError, asyncio.TimeoutError, TypeError) as error:
             log.warning("closing the connection: %s", told(error))
 
     async def connect(self) -> None:

@@ -13,8 +13,9 @@ from typing import Final, Literal, get_args
 import msgspec
 
 from eventproof.adapters.nats import naming
+from eventproof.adapters.nats.naming import CORE_PREFIX
 
-Role = Literal["publisher", "consumer", "owner", "suite"]
+Role = Literal["publisher", "consumer", "owner", "suite", "core-publisher", "core-consumer"]
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 
 _API: Final = "$JS.API"
@@ -35,7 +36,7 @@ class Permissions(msgspec.Struct, frozen=True):
 def permissions(
     role: Role,
     *,
-    prefix: str = "eventproof",
+    prefix: str | None = None,
     inbox: str = "_INBOX",
     topics: Sequence[str] = (),
     dead_letters: Sequence[str] = (),
@@ -43,18 +44,29 @@ def permissions(
     """What a connection with this `prefix` and `inbox` needs in its role.
 
     role: `publisher` publishes; `consumer` subscribes, settles and writes dead letters; `owner` makes and
-    removes topics; `suite` does all of this, reads logs, and looks for what is in its way.
+    removes topics; `suite` does all of this, reads logs, and looks for what is in its way. `core-publisher`
+    and `core-consumer` do without JetStream.
+    prefix: `eventproof` if not given, and for the two without JetStream `eventproof-core`.
     topics: the only ones it works with, all of the prefix if none is named. dead_letters: of a consumer.
     Raises Rejected (`invalid`) for a name that no topic can have.
     """
-    work = _Work(prefix, tuple(topics), tuple(dead_letters))
+    work = _Work(
+        prefix or (CORE_PREFIX if role.startswith("core") else "eventproof"),
+        tuple(topics),
+        tuple(dead_letters),
+    )
+    answers = f"{inbox}.>"
+    if role == "core-publisher":  # a message to itself tells it that the server has the one before
+        return _sorted([answers, *work.writing(work.topics)], [answers])
+    if role == "core-consumer":
+        return _sorted([answers], [answers, *work.writing(work.topics)])
     found = {
         "publisher": work.publisher,
         "consumer": work.consumer,
         "owner": work.owner,
         "suite": work.suite,
     }[role]()
-    return Permissions(tuple(sorted(set(found))), (f"{inbox}.>",))
+    return _sorted(found, [answers])
 
 
 class _Work(msgspec.Struct, frozen=True):
@@ -65,11 +77,11 @@ class _Work(msgspec.Struct, frozen=True):
     dead_letters: tuple[str, ...]
 
     def publisher(self) -> list[str]:
-        return [_CONNECT, *self._writing(self.topics), *self._api("STREAM.INFO.{}", self.topics)]
+        return [_CONNECT, *self.writing(self.topics), *self._api("STREAM.INFO.{}", self.topics)]
 
     def consumer(self) -> list[str]:
         named = (*self.topics, *self.dead_letters) if self.topics else ()
-        dead = self._writing(self.dead_letters) if self.dead_letters or not self.topics else []
+        dead = self.writing(self.dead_letters) if self.dead_letters or not self.topics else []
         return [
             _CONNECT,
             *dead,
@@ -94,7 +106,7 @@ class _Work(msgspec.Struct, frozen=True):
             f"$JS.ACK.{place}{stream}.>" for stream in self._streams(self.topics) for place in ("", "*.*.")
         ]
 
-    def _writing(self, topics: tuple[str, ...]) -> list[str]:
+    def writing(self, topics: tuple[str, ...]) -> list[str]:
         return [f"{naming.root(self.prefix, topic)}.>" for topic in topics] or [f"{self.prefix}.>"]
 
     def _api(self, call: str, topics: tuple[str, ...]) -> list[str]:
@@ -102,6 +114,10 @@ class _Work(msgspec.Struct, frozen=True):
 
     def _streams(self, topics: tuple[str, ...]) -> list[str]:
         return [naming.stream(self.prefix, topic) for topic in topics] or ["*"]
+
+
+def _sorted(publish: Sequence[str], subscribe: Sequence[str]) -> Permissions:
+    return Permissions(tuple(sorted(set(publish))), tuple(sorted(set(subscribe))))
 
 
 def _block(what: str, subjects: Sequence[str]) -> str:

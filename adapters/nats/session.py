@@ -6,16 +6,14 @@ import asyncio
 import logging
 from typing import Final
 
-from eventproof.adapters.clock import now
 from eventproof.adapters.errors import EventproofError, SessionLost
+from eventproof.adapters.expiry import expired
 from eventproof.adapters.nats import disposal
 from eventproof.adapters.nats.group import Group
 from eventproof.adapters.nats.intake import Intake
 from eventproof.adapters.nats.link import Link
 from eventproof.adapters.nats.message import Message
 from eventproof.adapters.nats.settle import HandOut, JetStreamDelivery, Prefetched
-from eventproof.schemas import timestamps
-from eventproof.schemas.event import Event
 
 log = logging.getLogger("eventproof.adapters.nats")
 AHEAD: Final = 4  # messages fetched beyond those handed out, while fewer tasks than that wait for one
@@ -108,7 +106,7 @@ class Session:
                 return None
             self._intake.taken()
             prefetched = ready.popleft()
-            if _expired(prefetched.event):
+            if expired(prefetched.event):
                 self._intake.spawn(prefetched.message.partition, self._intake.give_up(prefetched, "expired"))
             elif self._intake.age(prefetched) < self._group.grace / 2 or await self._renew(prefetched):
                 return self._deliver(prefetched)
@@ -184,11 +182,3 @@ class Session:
 
     def _closed(self) -> None:
         self.end(self._link.closed)
-
-
-def _expired(event: Event) -> bool:
-    """A dead letter keeps the expiry of its original and does not expire."""
-    expiry = event.extensions.get("expirytime")
-    if expiry is None or "dlreason" in event.extensions:
-        return False
-    return timestamps.parse("expirytime", str(expiry))[0] <= now()

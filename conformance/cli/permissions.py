@@ -16,14 +16,14 @@ DEAD_LETTER = "Dead-letter topic of a consumer; may be repeated."
 @click.command()
 @click.argument("name", type=click.Choice(["nats"]), metavar="nats")
 @click.option("--role", type=click.Choice(ROLES), default="suite", show_default=True, help=ROLE)
-@click.option("--prefix", "--namespace", default="eventproof", show_default=True, help=PREFIX)
+@click.option("--prefix", "--namespace", help=PREFIX)
 @click.option("--inbox", default="_INBOX", show_default=True, help=INBOX)
 @click.option("--topic", "topics", multiple=True, help=TOPIC)
 @click.option("--dead-letter", "dead_letters", multiple=True, help=DEAD_LETTER)
 def command(
     name: str,  # noqa: ARG001 - one as yet
     role: Role,
-    prefix: str,
+    prefix: str | None,
     inbox: str,
     topics: tuple[str, ...],
     dead_letters: tuple[str, ...],

@@ -40,9 +40,9 @@ BUDGET = "Seconds for making counterexamples smaller."
 def command(target: str | None, adapter: str | None, **given: Any) -> int:
     """Run generated scenarios on a broker and give a verdict per guarantee.
 
-    TARGET is memory or nats, whose server is started and stopped by this command, or given by --url. A server
-    that is given is never stopped, paused or configured; all that is made there has names of its own, stays
-    below the caps, and is removed in the end.
+    TARGET is memory, nats (JetStream) or nats-core. A NATS server is started and stopped by this command, or
+    given by --url: that one is never stopped, paused or configured; all that is made there has names of its
+    own, stays below the caps, and is removed in the end.
     """
     plan = _plan(target, adapter, **given)
     if plan.guest is not None and given["dry_run"]:

@@ -109,6 +109,7 @@ async def stage(
         site = Site(
             connect=lambda: plugin.connect(address, **given),
             claims=claims(admin.claims),
+            offered=admin.claims,
             facilities=_limited(offered, admin.claims),
             within=WITHIN_TICKS * offered.tick,
             versions=offered.versions() if offered.versions else {},
@@ -150,11 +151,11 @@ def run_on(kind: Clock, work: Callable[[], Awaitable[Result]]) -> Result:
 
 
 async def _interruptible(work: Callable[[], Awaitable[Result]]) -> Result:
-    task = asyncio.ensure_future(_awaited(work))
-    if threading.current_thread() is threading.main_thread():
+    task = asyncio.current_task()
+    if task is not None and threading.current_thread() is threading.main_thread():
         for stopping in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(stopping, task.cancel)
-    return await task
+    return await work()
 
 
 async def _awaited(work: Callable[[], Awaitable[Result]]) -> Result:

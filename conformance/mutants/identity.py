@@ -113,7 +113,7 @@ MUTANTS = (
     Mutant(anomaly="A3", engine=TakesAbsentForNull),
     Mutant(anomaly="A3", engine=ChangesKeys),
     Mutant(anomaly="A4", engine=IgnoresFilters),
-    Mutant(anomaly="A4", engine=AcceptsAnyPolicy),
+    Mutant(anomaly="A4p", engine=AcceptsAnyPolicy),
     Mutant(anomaly="A5", engine=ReusesPositions),
     Mutant(anomaly="A6", engine=ReplaysToLatest),
     Mutant(anomaly="A7", engine=ReordersOneGroup, options={"lane": "topic"}),

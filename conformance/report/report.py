@@ -71,7 +71,7 @@ class Visited(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """One run of the suite on one broker in one configuration."""
+    """One run of the suite on one broker in one configuration. reasons: why a profile is not conformant."""
 
     format: int = FORMAT
     target: str
@@ -84,6 +84,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     claims: Claims
     counts: Counts
     profiles: Mapping[str, ProfileState]
+    reasons: Mapping[str, str] = {}
     verdicts: tuple[Verdict, ...]
     counterexamples: tuple[Counterexample, ...] = ()
     visit: Visited | None = None

@@ -6,14 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from statistics import median
 from typing import Any, Final
 
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig
 
-from eventproof.adapters.errors import InvalidOption, Unreachable, Unsupported
+from eventproof.adapters.errors import Unreachable, Unsupported
 from eventproof.adapters.nats import api, connect, naming
 from eventproof.adapters.nats.link import Link, open_link, translated
 from eventproof.adapters.nats.options import Options
@@ -23,7 +22,7 @@ from eventproof.adapters.nats.provision import create, delete, find
 from eventproof.adapters.nats.publish import max_event
 from eventproof.conformance.events import call_of
 from eventproof.conformance.history.record import LogEntry
-from eventproof.conformance.targets import natspreflight
+from eventproof.conformance.targets import natspreflight, natsvisit
 from eventproof.conformance.targets.natsserver import NatsServer
 from eventproof.conformance.targets.target import Clock
 from eventproof.conformance.targets.visit import Demand, Terms, Visit
@@ -36,8 +35,6 @@ BATCH: Final = 500
 OWN: Final = Options(name="eventproof target")
 READER_IDLE: Final = 10.0  # seconds after which the server forgets a reader
 TICK: Final = 0.25
-TICK_ROUND_TRIPS: Final = 10  # a tick is no shorter: a settlement takes several
-ROUND_TRIPS: Final = 5  # measured
 EXPIRY: Final = 3600.0  # seconds after which events and groups on somebody's server are gone by themselves
 EXPIRY_TICKS: Final = 1000  # but never while a scenario may still need them
 
@@ -77,11 +74,11 @@ class NatsTarget:
     @asynccontextmanager
     async def visit(self, visit: Visit) -> AsyncIterator[str]:
         """Raises Unreachable, InvalidOption, NotReady."""
-        options = parse({"name": "eventproof target", **visit_options(visit)})
+        options = parse({"name": "eventproof target", **natsvisit.options(visit)})
         async with self._attached(visit.url, options) as link:
-            self.tick = max(TICK, TICK_ROUND_TRIPS * await _round_trip(link))
+            self.tick = await natsvisit.tick(TICK, lambda: api.check_jetstream(link))
             self._retention = max(EXPIRY, EXPIRY_TICKS * self.tick)
-            self.options = {"forget_groups_after": self._retention, **visit_options(visit)}
+            self.options = {"forget_groups_after": self._retention, **natsvisit.options(visit)}
             try:
                 yield visit.url
             finally:
@@ -156,23 +153,6 @@ class NatsTarget:
         found = await find(self._link, topic)
         durables = [naming.durable(group, partition) for partition in range(found.partitions)]
         return await api.all_consumers(self._link, found.stream, durables)
-
-
-def visit_options(visit: Visit) -> Mapping[str, Any]:
-    """The adapter's options on a server that is not ours. Raises InvalidOption."""
-    if "prefix" in visit.options:
-        raise InvalidOption("on a server that is not ours the option prefix is the --namespace: leave it out")
-    return {"inbox": f"_INBOX.{visit.namespace}", **visit.options, "prefix": visit.namespace}
-
-
-async def _round_trip(link: Link) -> float:
-    """Seconds from a ping to its pong, the median of a few."""
-    loop, measured = asyncio.get_running_loop(), []
-    for _ in range(ROUND_TRIPS):
-        start = loop.time()
-        await link.round_trip()
-        measured.append(loop.time() - start)
-    return median(measured)
 
 
 async def _read(js: JetStreamContext, stream: str, stored: int) -> list[Msg]:

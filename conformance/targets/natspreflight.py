@@ -22,6 +22,7 @@ OLDEST: Final = (2, 10)  # subject transforms with partition(), several filters 
 READERS: Final = 1  # consumers beside those of groups: one reads the log
 MINUTE: Final = 60
 SHARED: Final = "# `*` is any stream of the account: an account of its own is better"
+NO_JETSTREAM: Final = (10039, 10076)  # of the account, of the server
 NAMES: Final = "$JS.API.STREAM.NAMES"
 MALFORMED: Final = b'"preflight"'
 
@@ -73,7 +74,7 @@ async def preflight(link: Link, visit: Visit, demand: Demand, inbox: str, expiry
         found = await overlapping(link)
     except (Indeterminate, Rejected) as problem:
         raise explained(problem, link, NAMES, inbox) from problem
-    _check_subjects(link.prefix, found)  # first of all: the rest sends to subjects of the namespace
+    check_subjects(link.prefix, found)  # first of all: the rest sends to subjects of the namespace
     await _check_permissions(link, inbox)
     at_once, notes = _fitting((await api.call(link, "INFO", Account)).tier, visit, demand)
     return Terms(
@@ -85,11 +86,15 @@ async def preflight(link: Link, visit: Visit, demand: Demand, inbox: str, expiry
 
 
 async def overlapping(link: Link) -> list[str]:
-    """Names of the streams, of whomever, that take subjects of the namespace."""
+    """Names of the streams, of whomever, that take subjects of the namespace. Raises as `api.call` does."""
     found: list[str] = []
     while True:
-        body = {"subject": f"{link.prefix}.>", "offset": len(found)}
-        page = await api.call(link, "STREAM.NAMES", Names, body)
+        body = msgspec.json.encode({"subject": f"{link.prefix}.>", "offset": len(found)})
+        page = msgspec.json.decode((await link.request(NAMES, body)).data, type=Names)
+        if page.error is not None and page.error.err_code in NO_JETSTREAM:
+            return []
+        if page.error is not None:
+            raise api.refusal(page.error)
         found += page.streams or []
         if not page.streams or len(found) >= page.total:
             return found
@@ -138,7 +143,7 @@ def _cure(prefix: str, inbox: str) -> str:
     )
 
 
-def _check_subjects(prefix: str, found: Sequence[str]) -> None:
+def check_subjects(prefix: str, found: Sequence[str]) -> None:
     ours = [name for name in found if name.startswith(f"{prefix}~")]
     if theirs := sorted(set(found) - set(ours)):
         raise NotReady(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -21,10 +21,8 @@ from tests.misconfigured.judging import (
     broken,
     crowded,
     does,
-    modest,
     repeats,
     run,
-    small,
 )
 
 DRAWN, SEED = 320, 7
@@ -36,7 +34,7 @@ class Lie:
 
     anomaly: what has to be found. also: what it entails beside that. occasion: what a scenario needs to bring
     it out. operations: of the counterexample, at most. truth: from what the author claims to what the adapter
-    really keeps. adapted: whether the scenarios are made to fit an adapter without dead letters.
+    really keeps.
     """
 
     name: str
@@ -45,10 +43,6 @@ class Lie:
     also: frozenset[str] = frozenset()
     operations: int = 8
     occasion: Callable[[Scenario], bool] = anyhow
-    adapted: bool = True
-
-    def scenarios(self, drawn: Sequence[Scenario]) -> list[Scenario]:
-        return small(map(modest, drawn) if self.adapted else drawn, self.occasion)
 
 
 def but(**claims: object) -> Callable[[Claims], Claims]:
@@ -65,8 +59,8 @@ LIES = (
         operations=12,
         occasion=crowded,
     ),
-    Lie("nak_without_delay", "E3", but(backoff="none"), occasion=does("nack"), adapted=False),
-    Lie("no_message_id", "C5", but(publish_dedup=Deduplication()), occasion=repeats, adapted=False),
+    Lie("nak_without_delay", "E3", but(backoff="none"), occasion=does("nack")),
+    Lie("no_message_id", "C5", but(publish_dedup=Deduplication()), occasion=repeats),
     Lie(
         "auto_ack",
         "B3",
@@ -95,7 +89,7 @@ def judged(server: NatsServer, tmp_path_factory: pytest.TempPathFactory) -> Mapp
 
     async def all_of_them() -> list[Judged]:
         folder = tmp_path_factory.mktemp("misconfigured")
-        work = (run(lie.name, server.url, lie.scenarios(drawn), folder / lie.name) for lie in LIES)
+        work = (run(lie.name, server.url, drawn, lie.occasion, folder / lie.name) for lie in LIES)
         return await asyncio.gather(*work)
 
     return dict(zip((lie.name for lie in LIES), asyncio.run(all_of_them()), strict=True))

@@ -12,8 +12,6 @@ import pytest
 from eventproof.adapters.connect import UnknownAdapter, load
 from eventproof.adapters.errors import EventproofError, Indeterminate, InvalidOption, Rejected, Unreachable
 from eventproof.adapters.nats import connect, provision
-from eventproof.adapters.nats.link import open_link
-from eventproof.adapters.nats.options import Options
 from eventproof.adapters.policy import Policy
 from eventproof.conformance.targets.natsserver import NatsServer
 
@@ -239,20 +237,3 @@ def test_the_url_scheme_finds_the_adapter():
         assert load("tls") is connect
     except UnknownAdapter:
         pytest.fail("the entry point of the nats adapter is not installed")
-
-
-def test_a_round_trip_comes_after_what_was_sent_before_it(nats):
-    """The client's own flush does not: its ping overtakes what waits to be sent."""
-
-    async def story():
-        async with open_link(nats.url, Options()) as one, open_link(nats.url, Options()) as two:
-            await two.client.subscribe("a.subject")
-            await two.round_trip()
-            for turn in range(1, 6):
-                for _ in range(1500):  # what the client keeps before it sends by itself
-                    await one.client.publish("a.subject", bytes(1000))
-                await one.round_trip()
-                await two.round_trip()
-                assert two.client.stats["in_msgs"] == turn * 1500
-
-    asyncio.run(story())

@@ -11,10 +11,12 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from eventproof.adapters.errors import Rejected, SessionLost, Unreachable
+from eventproof.adapters.errors import Indeterminate, Rejected, SessionLost, Unreachable
 from eventproof.adapters.nats import connect, provision
+from eventproof.adapters.nats.core import connect as core_connect
 from eventproof.adapters.nats.permissions import permissions
 from eventproof.adapters.policy import Policy
+from eventproof.adapters.port import Receipt
 from eventproof.conformance.targets.nats import NatsTarget
 from eventproof.conformance.targets.natsserver import NatsServer
 from eventproof.schemas.event import Event
@@ -235,5 +237,48 @@ def test_a_user_who_is_shut_out_while_connected_is_told_why():
                     await waiting
             with pytest.raises(Rejected, match="is closed: authorization failed"):
                 await broker.publish("orders", event(2))
+
+    asyncio.run(story())
+
+
+def core(server):
+    return core_connect(server.address("me:mine"), inbox=INBOX, prefix="eventproof", deadline=3.0)
+
+
+def test_without_jetstream_a_forbidden_publish_is_refused_and_no_other():
+    async def story():
+        allowed = permissions("core-publisher", prefix="eventproof", inbox=INBOX, topics=["orders"])
+        async with guarded(permitted(allowed.publish)) as server, core(server) as broker:
+            with pytest.raises(Rejected, match="forbidden: permissions violation for publish to "):
+                await broker.publish("dead", event(1))
+            key = {"partitionkey": "k"}
+            topics = ["orders", "dead"] * 50
+            outcomes = await asyncio.gather(
+                *(broker.publish(topic, event(n, extensions=key)) for n, topic in enumerate(topics)),
+                return_exceptions=True,
+            )
+            for topic, outcome in zip(topics, outcomes, strict=True):
+                if topic == "orders":
+                    assert isinstance(outcome, Receipt)
+                else:  # several at once: which of them was refused is not told
+                    assert isinstance(outcome, (Rejected, Indeterminate))
+                    assert "permissions violation for publish" in str(outcome)
+
+    asyncio.run(story())
+
+
+def test_without_jetstream_a_forbidden_subscription_is_refused():
+    async def story():
+        allowed = permissions("core-consumer", prefix="eventproof", inbox=INBOX, topics=["orders"])
+        async with (
+            guarded(permitted(allowed.publish, allowed.subscribe)) as server,
+            core(server) as broker,
+        ):
+            latest = Policy(start="latest")
+            async with broker.subscribe("orders", group="g", policy=latest):
+                pass
+            with pytest.raises(Rejected, match="forbidden: permissions violation for subscription to"):
+                async with broker.subscribe("Dead", group="g", policy=latest):
+                    pass
 
     asyncio.run(story())

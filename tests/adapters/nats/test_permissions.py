@@ -11,6 +11,7 @@ import pytest
 
 from eventproof.adapters.errors import EventproofError, Rejected
 from eventproof.adapters.nats import connect, provision, remove
+from eventproof.adapters.nats.core import connect as core_connect
 from eventproof.adapters.nats.permissions import Permissions, permissions
 from eventproof.adapters.policy import Policy
 from eventproof.conformance.targets.natsserver import NatsServer
@@ -29,6 +30,8 @@ def permitted(role) -> Permissions:
         "publisher": {"topics": (TOPIC, GONE)},
         "consumer": {"topics": (TOPIC,), "dead_letters": (DEAD,)},
         "owner": {"topics": (MADE,)},
+        "core-publisher": {"topics": (TOPIC,)},
+        "core-consumer": {"topics": (TOPIC,)},
     }
     return permissions(role, prefix=PREFIX, inbox=INBOX, **named[role])
 
@@ -62,6 +65,21 @@ async def owns(url: str) -> None:
     await remove(url, MADE, **options)
 
 
+async def publishes_without_jetstream(url: str) -> None:
+    async with core(url) as broker:
+        await broker.publish(TOPIC, event())
+
+
+async def consumes_without_jetstream(url: str) -> None:
+    policy = Policy(start="latest")
+    async with core(url) as broker, broker.subscribe(TOPIC, group="g", policy=policy):
+        pass
+
+
+def core(url: str):
+    return core_connect(url, inbox=INBOX, prefix=PREFIX, deadline=1.0)
+
+
 def connected(url: str):
     return connect(url, prefix=PREFIX, inbox=INBOX, deadline=1.0)
 
@@ -70,7 +88,13 @@ async def received(group):
     return await asyncio.wait_for(group.__anext__(), 2)
 
 
-WORK = {"publisher": publishes, "consumer": consumes, "owner": owns}
+WORK = {
+    "publisher": publishes,
+    "consumer": consumes,
+    "owner": owns,
+    "core-publisher": publishes_without_jetstream,
+    "core-consumer": consumes_without_jetstream,
+}
 LACKING = [
     (role, subject)
     for role in WORK
@@ -149,6 +173,10 @@ def test_without_topics_the_stream_is_any():
     )
 
 
+def test_core_nats_has_a_prefix_of_its_own():
+    assert permissions("core-consumer").subscribe == ("_INBOX.>", "eventproof-core.>")
+
+
 def test_a_name_that_no_topic_has_is_refused():
     with pytest.raises(Rejected, match="invalid"):
         permissions("owner", topics=("x" * 300,))
@@ -156,6 +184,6 @@ def test_a_name_that_no_topic_has_is_refused():
 
 def test_the_suite_may_do_what_the_others_may():
     found = permissions("suite", prefix="a", inbox="b")
-    for role in WORK:
+    for role in ("publisher", "consumer", "owner"):
         assert set(permissions(role, prefix="a", inbox="b").publish) < set(found.publish)
     assert found.subscribe == ("b.>",)
