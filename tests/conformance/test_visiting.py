@@ -326,15 +326,3 @@ def test_a_server_that_is_far_away_gets_longer_ticks(tmp_path: Path) -> None:
         assert 0.4 <= history.header.tick < 0.6
         assert history.header.within == 40 * history.header.tick
         assert sum(record.kind == "drained" for record in history.records) == 2
-
-
-def test_a_run_at_a_low_rate_is_as_sound_as_any(tmp_path: Path) -> None:
-    async def story() -> None:
-        async with somebodys(populated=False) as theirs:
-            words = ("run", "nats", "--url", theirs.url, "--scenarios", 6, "--rate", 30, *WORDS)
-            code, run = await process(tmp_path, *words)
-            assert code == PARTIAL, run.out + run.err
-            found = msgspec.json.decode((tmp_path / "out" / "report.json").read_bytes(), type=Report)
-            assert found.counts.unproven == found.counts.indeterminate == 0
-
-    asyncio.run(story())
