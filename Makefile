@@ -7,15 +7,16 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: conformance test check selftest memory lies bench format clean help
+.PHONY: conformance test check selftest memory lies soak bench format clean help
 
 help:
-	@echo "make conformance BROKER=nats|memory [TIER=smoke|core] [ARGS=...]   a verdict per guarantee"
+	@echo "make conformance BROKER=nats|nats-core|memory [TIER=smoke|core] [ARGS=...]   a verdict per guarantee"
 	@echo "make test        the tests of this project, with coverage"
 	@echo "make check       lint, types, the spec and the generated files"
 	@echo "make selftest    show that every rule catches a broken broker"
 	@echo "make memory      10^5 generated histories of the correct memory broker: no failure"
 	@echo "make lies        real mistakes with NATS, each caught on a real server"
+	@echo "make soak BROKER=nats RUNS=30   so many runs in the background; again: how far they are, or go on"
 	@echo "make bench       the NATS adapter beside bare nats-py and FastStream [ARGS='--rounds N --events N --save']"
 	@echo "make format      format the code"
 
@@ -43,6 +44,10 @@ memory: $(VENV)/installed
 
 lies: $(VENV)/developing
 	$(BIN)/python -m pytest --no-cov tests/misconfigured/test_misconfigured.py $(ARGS)
+
+RUNS ?= 30
+soak: $(VENV)/installed
+	@.ci/soak $(BROKER) $(RUNS) $(BIN)/eventproof
 
 bench: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --group bench

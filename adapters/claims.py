@@ -74,11 +74,16 @@ class Flow(_Claim, frozen=True, kw_only=True):
 
 
 class Claims(_Claim, frozen=True, kw_only=True):
-    """The claims of one adapter in one configuration; the default claims nothing."""
+    """The claims of one adapter in one configuration; the default claims nothing.
+
+    groups: `present` is a group of whoever is there; a `durable` one outlives its members, with its start
+    and its policy. positions: receipts and deliveries name the stored copy.
+    """
 
     loss: Literal["may", "never"] = "may"
     duplicates: Literal["any", "permitted", "never"] = "any"
     ordering: Ordering = Ordering()
+    groups: Literal["present", "durable"] = "present"
     isolation: Literal["none", "topic", "partition", "key"] = "none"
     ack: Literal["sent", "confirmed"] = "sent"
     fencing: Literal["none", "clock", "broker"] = "none"
@@ -86,6 +91,7 @@ class Claims(_Claim, frozen=True, kw_only=True):
     backoff: Literal["none", "session", "durable"] = "none"
     attempts: Attempts = Attempts()
     dead_letter: Literal["none", "at-least-one", "one-without-faults", "one-across-crash"] = "none"
+    positions: bool = False
     idempotent_publish: bool = False
     publish_dedup: Deduplication = Deduplication()
     consume_dedup: Deduplication = Deduplication()

@@ -47,7 +47,7 @@ def _load(point: EntryPoint) -> Connect:
         if (missing.name or "").startswith("eventproof"):
             raise
         ours = point.module.startswith("eventproof.")
-        cure = f": pip install 'eventproof[{point.name}]'" if ours else ""
+        cure = f": pip install 'eventproof[{point.module.split('.')[2]}]'" if ours else ""
         needs = f"the {point.name} adapter needs the Python module {missing.name}"
         raise UnknownAdapter(f"{needs}{cure}") from missing
     return adapter

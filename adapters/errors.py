@@ -15,7 +15,7 @@ class Rejected(EventproofError):
     """The act certainly took no effect.
 
     `kind` is a short stable word for programs (`too-large`, `no-topic`, `conflict`, `closed`,
-    `invalid`); `detail` is a sentence for people.
+    `invalid`, `forbidden`); `detail` is a sentence for people.
     """
 
     def __init__(self, kind: str, detail: str = "") -> None:

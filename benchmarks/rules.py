@@ -20,6 +20,7 @@ CLAIMS = Claims(
     loss="never",
     duplicates="permitted",
     ordering=Ordering(scope="key", strictness="settled", publish="pipelined"),
+    groups="durable",
     isolation="partition",
     ack="confirmed",
     fencing="clock",
@@ -27,6 +28,7 @@ CLAIMS = Claims(
     backoff="session",
     attempts=Attempts(never_low=True),
     dead_letter="one-without-faults",
+    positions=True,
     publish_dedup=Deduplication(scope="topic", window=120.0),
 )
 POLICY = Policy(max_attempts=5, dead_letter="dead")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any
@@ -11,10 +12,12 @@ import msgspec
 from eventproof.conformance.scenario import TYPES, Payload, Publish
 from eventproof.schemas.event import ABSENT, Event
 
-CALL = "eventproofcall"
+CALL = "eventproofcall"  # in decimal: as a text both content modes carry it
+BYTES = "application/octet-stream"
 DEAD_LETTER = ("dlreason", "dlattempts", "dltime", "dltopic", "dlgroup", "dlerror")
 ADDED = frozenset({*DEAD_LETTER, CALL})
 
+_NUMBER = re.compile("[1-9][0-9]{0,17}")
 _encode = msgspec.json.Encoder(order="sorted").encode
 
 
@@ -28,7 +31,7 @@ def event_of(
     expires: datetime | None,
 ) -> Event:
     """The event of one publish call. limit: bytes that the broker takes, which `oversize` exceeds."""
-    extensions: dict[str, object] = {CALL: step.call}
+    extensions: dict[str, object] = {CALL: str(step.call)}
     if step.key:
         extensions["partitionkey"] = f"key-{step.key}"
     if expires is not None:
@@ -39,6 +42,7 @@ def event_of(
         id=f"event-{step.event}",
         time=time,
         data=_data(payload, limit),
+        datacontenttype=BYTES if payload.kind == "bytes" else None,
         extensions=extensions,
     )
 
@@ -56,7 +60,7 @@ def _data(payload: Payload, limit: int | None) -> Any:
 def call_of(event: Event) -> int:
     """The number of the publish call that made the event; 0 if it is none of ours."""
     call = event.extensions.get(CALL)
-    return call if type(call) is int and call > 0 else 0
+    return int(call) if isinstance(call, str) and _NUMBER.fullmatch(call) else 0
 
 
 def digest_of(event: Event) -> str:

@@ -18,7 +18,7 @@ from eventproof.adapters.errors import EventproofError
 from eventproof.conformance.foreign import ForeignError, foreign
 from eventproof.conformance.targets.facilities import Facilities, facilities
 
-TARGETS = ("memory", "nats")
+TARGETS = ("memory", "nats", "nats-core")
 
 Loaded = TypeVar("Loaded")
 
@@ -42,12 +42,14 @@ def ours(name: str) -> Plugin:
             f"there is no target {name!r}; choose from {', '.join(TARGETS)}, or give --adapter"
         )
     try:
-        module = importlib.import_module(f"eventproof.conformance.targets.{name}")
+        module = importlib.import_module(f"eventproof.conformance.targets.{name.replace('-', '_')}")
     except ModuleNotFoundError as missing:
         if (missing.name or "").startswith("eventproof"):
             raise
         needs = f"the target {name} needs the Python module {missing.name}"
-        raise InvalidAdapter(f"{needs}: pip install 'eventproof[{name},servers]'") from missing
+        raise InvalidAdapter(
+            f"{needs}: pip install 'eventproof[{name.partition('-')[0]},servers]'"
+        ) from missing
     return _plugin(name, module, "connect")
 
 

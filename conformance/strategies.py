@@ -9,17 +9,16 @@ explain, and large ones, which break, both frequent.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal, TypeVar
+from typing import Literal
 
 import msgspec
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis import strategies as st
 
+from eventproof.conformance.behaviours import behaviours
+from eventproof.conformance.numbers import Numbers
 from eventproof.conformance.scenario import (
     TYPES,
-    Act,
-    Behaviour,
     Consumer,
     Group,
     Payload,
@@ -64,52 +63,11 @@ ATTEMPTS: tuple[int | None, ...] = (None, 1, 2, 2, 3, 3, 4, None)
 IN_FLIGHT = (16, 1, 2, 4)
 STARTS: tuple[Literal["earliest", "latest"], ...] = ("earliest", "earliest", "earliest", "latest")
 
-NACK, LEAVE, REJECT = Act(do="nack"), Act(do="leave", ticks=0), Act(do="reject")
-PATTERNS: tuple[tuple[Act, ...], ...] = (
-    (NACK,),
-    (NACK, NACK),
-    (Act(do="nack", ticks=2),),
-    (NACK,) * 6,
-    (NACK,) * 6,
-    (LEAVE,),
-    (NACK, LEAVE, NACK),
-    (Act(do="hold", ticks=1),),
-    (Act(do="hold", ticks=2), NACK),
-    (Act(do="twice"),),
-    (Act(do="twice"),),
-    (Act(do="leave", ticks=1),),
-    (REJECT,),
-    (REJECT,),
-    (NACK, REJECT),
-)
-SLOW: tuple[tuple[Act, ...], ...] = (
-    (Act(do="hold", ticks=8),),
-    (Act(do="extend", ticks=8),),
-    (Act(do="abandon"),),
-    (Act(do="abandon"), Act(do="abandon")),
-    (Act(do="hold", ticks=8), NACK),
-)
 SMALL, MEDIUM, LARGE = (1, 8), (9, 32), (300, 360)  # publish calls
 GAPS = 12  # ticks that one publisher may wait in all
 LARGE_KEYS = 100
 STRUCTURE, BYTES_PER_EVENT = 192, 4
 POOL = (*PAYLOADS, OVERSIZE, OVERSIZE)
-
-Choice = TypeVar("Choice")
-
-
-class _Numbers:
-    """Reads a byte string as small integers."""
-
-    def __init__(self, noise: bytes) -> None:
-        self._rest = iter(noise)
-
-    def below(self, end: int) -> int:
-        """The next number, of 0 to end - 1; `end` is 256 at most."""
-        return next(self._rest) % end
-
-    def pick(self, choices: Sequence[Choice]) -> Choice:
-        return choices[self.below(len(choices))]
 
 
 def scenarios() -> st.SearchStrategy[Scenario]:
@@ -120,7 +78,7 @@ def scenarios() -> st.SearchStrategy[Scenario]:
 
 def from_bytes(noise: bytes) -> Scenario:
     """The scenario that a byte string stands for."""
-    numbers, events = _Numbers(noise[:STRUCTURE]), noise[STRUCTURE:]
+    numbers, events = Numbers(noise[:STRUCTURE]), noise[STRUCTURE:]
     count, keys = _size(numbers)
     topics = tuple(_topic(numbers) for _ in range(numbers.pick((1, 1, 1, 2))))
     pool = tuple(numbers.pick(POOL) for _ in range(numbers.pick((1, 2, 3, 4))))
@@ -128,11 +86,11 @@ def from_bytes(noise: bytes) -> Scenario:
         numbers.pick((1, 2, 3)), keys, topics, len(pool), events[: BYTES_PER_EVENT * count]
     )
     groups = tuple(_group(numbers, len(topics), count) for _ in range(numbers.pick((1, 1, 2))))
-    behaviours = _behaviours(numbers, groups, count) if numbers.below(4) else ()
-    return Scenario(topics=topics, payloads=pool, publishers=publishers, groups=groups, behaviours=behaviours)
+    acts = behaviours(numbers, groups, count) if numbers.below(4) else ()
+    return Scenario(topics=topics, payloads=pool, publishers=publishers, groups=groups, behaviours=acts)
 
 
-def _size(numbers: _Numbers) -> tuple[int, int]:
+def _size(numbers: Numbers) -> tuple[int, int]:
     """How many publish calls, over how many keys."""
     kind = numbers.below(64)
     if kind == 0:
@@ -141,11 +99,11 @@ def _size(numbers: _Numbers) -> tuple[int, int]:
     return low + numbers.below(high - low + 1), 1 + numbers.below(6)
 
 
-def _topic(numbers: _Numbers) -> Topic:
+def _topic(numbers: Numbers) -> Topic:
     return Topic(partitions=numbers.pick((1, 2, 3, 4)), window=numbers.pick((None, 3, 4, 6)))
 
 
-def _group(numbers: _Numbers, topics: int, count: int) -> Group:
+def _group(numbers: Numbers, topics: int, count: int) -> Group:
     start = numbers.pick(STARTS)
     policy = Policy(
         ack_timeout=numbers.pick((4, 6)),
@@ -162,7 +120,7 @@ def _group(numbers: _Numbers, topics: int, count: int) -> Group:
     return Group(topic=numbers.below(topics), policy=policy, consumers=consumers)
 
 
-def _consumer(numbers: _Numbers, count: int) -> Consumer:
+def _consumer(numbers: Numbers, count: int) -> Consumer:
     """One in four joins during the traffic or after it."""
     late = numbers.below(4) == 0
     return Consumer(
@@ -224,39 +182,6 @@ def _repeat(
         payload=d % payloads if b % 4 == 0 else original.payload,
         after=(0, 0, 1, window + 2, window + 2)[d % 5] if window else 0,
     )
-
-
-def _behaviours(numbers: _Numbers, groups: tuple[Group, ...], count: int) -> tuple[Behaviour, ...]:
-    """At most one behaviour per group and call; few slow ones, since they take whole leases. Half of the
-    scenarios have an event that fails again and again; one in three is congested: a run of calls is worked
-    on for a while, so that much is in flight at once."""
-    chosen: dict[tuple[int, int], tuple[Act, ...]] = {}
-    slow = numbers.below(4)
-    for _ in range(2 + numbers.below(10)):
-        group, call = numbers.below(len(groups)), _call(numbers, count)
-        acts = numbers.pick(SLOW) if slow else numbers.pick(PATTERNS)
-        slow = max(slow - 1, 0)
-        chosen.setdefault(
-            (group, call), _without_dead_letter(acts) if groups[group].policy.max_attempts is None else acts
-        )
-    if numbers.below(2) == 0:
-        group, call = numbers.below(len(groups)), _call(numbers, count)
-        chosen.setdefault((group, call), (NACK,) * 4)
-    if numbers.below(3) == 0:
-        group, call = numbers.below(len(groups)), 1 + numbers.below(256) % count
-        for number in range(call, min(call + 6, count + 1)):
-            chosen.setdefault((group, number), (Act(do="hold", ticks=1),))
-    return tuple(Behaviour(group=group, call=call, acts=acts) for (group, call), acts in chosen.items())
-
-
-def _call(numbers: _Numbers, count: int) -> int:
-    """A call, every other time one of the first quarter: what fails early has most to hold up."""
-    return 1 + numbers.below(256) % numbers.pick((count, (count + 3) // 4))
-
-
-def _without_dead_letter(acts: tuple[Act, ...]) -> tuple[Act, ...]:
-    """What a group can do that has no dead-letter topic: fail a few times, then ack."""
-    return tuple(NACK if act.do == "reject" else act for act in acts[:3])
 
 
 def generate(count: int, at: int) -> list[Scenario]:

@@ -16,12 +16,13 @@ from eventproof.conformance import strategies
 from eventproof.conformance.case import Case, Watcher, save_case
 from eventproof.conformance.execution.stage import Stage, run_on, stage
 from eventproof.conformance.explain import TRIED, explain
+from eventproof.conformance.fitting import fit
 from eventproof.conformance.plugin import Plugin
 from eventproof.conformance.report.counts import count
 from eventproof.conformance.report.report import Counts, Report, save
 from eventproof.conformance.rules.judge import judge
 from eventproof.conformance.scenario import Scenario
-from eventproof.conformance.verdict import Total, decisive, profile_states, totals, verdicts
+from eventproof.conformance.verdict import Total, decisive, profile_reasons, profile_states, totals, verdicts
 from eventproof.spec import requirements
 
 CHUNK = 200  # scenarios that are in memory at once
@@ -66,7 +67,7 @@ async def _run(plan: Plan, watcher: Watcher) -> Report:
         claims=plan.claims,
     ) as on:
         codes = decisive(requirements, on.site.claims)
-        for chunk in _chunks(plan, watcher):
+        for chunk in _chunks(plan, on.site.offered, watcher):
             cases = await _cases(on, chunk, watcher)
             _save(plan, cases, codes)
             totals(((case.number, case.findings) for case in cases), found)
@@ -74,25 +75,27 @@ async def _run(plan: Plan, watcher: Watcher) -> Report:
             _keep_smallest(cases, codes, failing)
         judged = verdicts(requirements, on.site.claims, found, lacking=_lacking(plan.plugin))
         examples = await explain(judged, failing, on, plan.folder, plan.budget, watcher)
+    states = profile_states(judged, on.site.claims, plan.profiles)
     report = Report(
         target=plan.plugin.name, tier=plan.tier, seed=plan.seed, seconds=round(passed(), 1),
         started=(clock.now() - timedelta(seconds=passed())).isoformat(timespec="seconds"),
         versions=on.site.versions, options={name: str(value) for name, value in plan.options.items()},
         claims=on.site.claims, counts=counts, verdicts=judged, counterexamples=examples,
-        profiles=profile_states(judged, on.site.claims, plan.profiles),
+        profiles=states, reasons=profile_reasons(judged, on.site.claims, states),
     )  # fmt: skip
     save(report, plan.folder)
     return report
 
 
-def _chunks(plan: Plan, watcher: Watcher) -> Iterator[list[tuple[int, Scenario]]]:
-    """Numbered scenarios, so many at a time that a long run needs no more memory than a short one."""
+def _chunks(plan: Plan, offered: Claims, watcher: Watcher) -> Iterator[list[tuple[int, Scenario]]]:
+    """Numbered scenarios that fit what the adapter offers, so many at a time that a long run needs no more
+    memory than a short one."""
     for first in range(0, plan.count, CHUNK):
         size = min(CHUNK, plan.count - first)
         watcher.phase("drawing scenarios", 1)
         drawn = strategies.generate(size, plan.seed + first)
         watcher.step()
-        yield list(enumerate(drawn, first + 1))
+        yield list(enumerate((fit(scenario, offered) for scenario in drawn), first + 1))
 
 
 async def _cases(on: Stage, chunk: list[tuple[int, Scenario]], watcher: Watcher) -> list[Case]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Literal
 
 import msgspec
@@ -29,9 +30,14 @@ PROFILES: Mapping[str, Sequence[Conditions]] = {
             "dead_letter": ("at-least-one", "one-without-faults", "one-across-crash"),
         },
     ),
-    "groups": ({},),
+    "groups": ({"groups": ("durable",)},),
     "replay": ({"replay": ("earliest",)},),
 }
+LESS: Mapping[str, str] = {
+    "loss": "the broker may lose events",
+    "duplicates": "events may come again any time",
+}
+NAMED = 3  # requirements that a reason names; the report lists all
 
 
 class Total(msgspec.Struct):
@@ -142,7 +148,8 @@ def _evidence(
     state: State, requirement: Requirement, exercised: int, broken: Sequence[str], missing: Sequence[str]
 ) -> str:
     if state == "not claimed":
-        return f"observed: {', '.join(broken)}" if broken else f"observed: kept {exercised} times"
+        kept = f"observed: kept {exercised} times" if exercised else "not observed"
+        return f"observed: {', '.join(broken)}" if broken else kept
     if broken:
         return ", ".join(broken)
     if missing:
@@ -159,16 +166,64 @@ def profile_states(
 ) -> dict[str, ProfileState]:
     """The state of each selected profile (CNF-007). Core is mandatory: unclaimed, it is partial."""
     claimed = msgspec.to_builtins(claims)
-    by_profile: dict[str, list[State]] = {profile: [] for profile in selected}
+    judged = _by_profile(found, selected)
+    return {
+        profile: _profile(profile, {verdict.state for verdict in verdicts}, claimed)
+        for profile, verdicts in judged.items()
+    }
+
+
+def profile_reasons(
+    found: Iterable[Verdict], claims: Claims, states: Mapping[str, ProfileState]
+) -> dict[str, str]:
+    """Why a profile is not conformant, in a sentence without a full stop; one that is has none."""
+    claimed = msgspec.to_builtins(claims)
+    judged = _by_profile(found, states)
+    return {
+        profile: "; ".join(_reasons(profile, state, judged[profile], claimed))
+        for profile, state in states.items()
+        if state != "conformant"
+    }
+
+
+def _by_profile(found: Iterable[Verdict], selected: Iterable[str]) -> dict[str, list[Verdict]]:
+    """The verdicts on what is mandatory in each selected profile."""
+    judged: dict[str, list[Verdict]] = {profile: [] for profile in selected}
     for verdict in found:
-        if verdict.profile in by_profile and verdict.level.startswith("MUST"):
-            by_profile[verdict.profile].append(verdict.state)
-    return {profile: _profile(profile, states, claimed) for profile, states in by_profile.items()}
+        if verdict.profile in judged and verdict.level.startswith("MUST"):
+            judged[verdict.profile].append(verdict)
+    return judged
 
 
-def _profile(profile: str, states: Sequence[State], claimed: Mapping[str, Any]) -> ProfileState:
-    if {"fail", "hang"} & set(states):
+def _profile(profile: str, states: AbstractSet[State], claimed: Mapping[str, Any]) -> ProfileState:
+    if {"fail", "hang"} & states:
         return "failed"
-    if not any(holds(needs, claimed) for needs in PROFILES[profile]):
+    if not _claims(profile, claimed):
         return "partial" if profile == "core" else "not claimed"
-    return "partial" if {"inconclusive", "not checked"} & set(states) else "conformant"
+    return "partial" if {"inconclusive", "not checked"} & states else "conformant"
+
+
+def _claims(profile: str, claimed: Mapping[str, Any]) -> bool:
+    return any(holds(needs, claimed) for needs in PROFILES[profile])
+
+
+def _reasons(
+    profile: str, state: ProfileState, judged: Sequence[Verdict], claimed: Mapping[str, Any]
+) -> Iterator[str]:
+    if state == "not claimed":
+        yield f"needs {' or '.join(' and '.join(_unclaimed(needs, claimed)) for needs in PROFILES[profile])}"
+        return
+    if state == "partial" and not _claims(profile, claimed):
+        for claim in _unclaimed(PROFILES[profile][0], claimed):
+            yield f"{claim} is not claimed: {LESS[claim.partition('=')[0]]}"
+    for blamed in ("fail", "hang") if state == "failed" else ("inconclusive", "not checked"):
+        names = [verdict.requirement for verdict in judged if verdict.state == blamed]
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        if names:
+            yield f"{blamed}: {', '.join(names[:NAMED])}{more}"
+
+
+def _unclaimed(needs: Conditions, claimed: Mapping[str, Any]) -> list[str]:
+    """What is missing of a set of claims, each with the weakest value that is enough."""
+    missing = [(path, values) for path, values in needs.items() if not holds({path: values}, claimed)]
+    return [f"{path}={str(values[0]).lower()}" for path, values in missing]

@@ -10,9 +10,9 @@ import asyncio
 
 from eventproof.adapters.delivery import LeasedDelivery
 from eventproof.adapters.errors import LeaseExpired, Rejected
+from eventproof.adapters.expiry import expired
 from eventproof.adapters.memory.intake import Intake
 from eventproof.adapters.memory.state import Group, Session, Slot
-from eventproof.schemas import timestamps
 from eventproof.schemas.deadletter import Reason, to_dead_letter
 from eventproof.schemas.event import Event
 
@@ -47,11 +47,7 @@ class Engine(Intake):
         return True
 
     def expired(self, event: Event) -> bool:
-        """Past its `expirytime`; a dead letter keeps, whatever the event's was."""
-        expiry = event.extensions.get("expirytime")
-        if expiry is None or "dlreason" in event.extensions:
-            return False
-        return timestamps.parse("expirytime", str(expiry))[0] <= self.now()
+        return expired(event)
 
     def consumed(self, group: Group, event: Event) -> bool:
         settled = group.settled.get(event.identity) if self.options.dedup == "consume" else None

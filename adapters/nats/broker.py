@@ -27,14 +27,15 @@ class JetStreamBroker:
         self.claims: Claims = claims(max_event(link))
 
     async def publish(self, topic: str, event: Event) -> Receipt:
-        """Raises Rejected (`too-large`, `no-topic`, `invalid`, `full`, `closed`), Indeterminate."""
+        """Raises Rejected (`too-large`, `no-topic`, `invalid`, `forbidden`, `full`, `closed`), and
+        Indeterminate."""
         return await publish(self._link, topic, event)
 
     @asynccontextmanager
     async def subscribe(
         self, topic: str, *, group: str, policy: Policy = DEFAULT_POLICY
     ) -> AsyncIterator[Session]:
-        """Raises Rejected (`no-topic`, `conflict`, `invalid`), Indeterminate."""
+        """Raises Rejected (`no-topic`, `conflict`, `invalid`, `forbidden`), Indeterminate."""
         joined = await self._link.within_deadline("subscribe", join(self._link, topic, group, policy))
         session = Session(self._link, joined)
         try:
@@ -48,7 +49,7 @@ class JetStreamBroker:
 async def connect(url: str = "nats://127.0.0.1:4222", **options: Any) -> AsyncIterator[JetStreamBroker]:
     """Open one participant's connection; `Options` has the options.
 
-    Raises InvalidOption, and Unreachable when no server with JetStream answers.
+    Raises InvalidOption, and Unreachable when no server with JetStream answers, or one refuses us.
     """
     async with open_link(url, parse(options)) as link:
         await api.check_jetstream(link)

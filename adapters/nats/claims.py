@@ -30,6 +30,7 @@ def claims(max_payload: int) -> Claims:
         loss="never",
         duplicates="permitted",
         ordering=Ordering(scope="key", strictness="settled", publish="pipelined"),
+        groups="durable",
         isolation="partition",
         ack="confirmed",
         fencing="clock",
@@ -37,6 +38,7 @@ def claims(max_payload: int) -> Claims:
         backoff="durable",
         attempts=Attempts(never_low=True),
         dead_letter="one-without-faults",
+        positions=True,
         idempotent_publish=True,
         publish_dedup=Deduplication(scope="topic", window=WINDOW),
         survives=Survives(

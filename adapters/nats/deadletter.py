@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from eventproof.adapters.clock import now
 from eventproof.adapters.errors import Rejected
-from eventproof.adapters.nats import naming
+from eventproof.adapters.nats import content, naming
 from eventproof.adapters.nats.group import Group
 from eventproof.adapters.nats.link import Link, translated
 from eventproof.adapters.nats.message import Message
-from eventproof.adapters.nats.publish import store
-from eventproof.schemas import structured
+from eventproof.adapters.nats.publish import MESSAGE_ID, store
 from eventproof.schemas.deadletter import Reason, to_dead_letter, undecodable
 from eventproof.schemas.event import Event
 
@@ -69,7 +68,7 @@ async def _move(link: Link, group: Group, message: Message, dead: Event) -> None
         link,
         topic,
         naming.subject(link.prefix, topic, dead),
-        structured.encode(dead),
+        content.of_dead_letter(dead, link.client.max_payload - content.line(MESSAGE_ID, message_id)),
         message_id,
         timeout=min(link.deadline, group.ack_wait / 2),
     )

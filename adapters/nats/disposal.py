@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from typing import Final
 
+from eventproof.adapters.errors import Rejected
 from eventproof.adapters.nats import api, returns
 from eventproof.adapters.nats.deadletter import bury, bury_raw
 from eventproof.adapters.nats.group import Group
@@ -34,16 +35,24 @@ async def give_up(
 
 
 async def set_aside(link: Link, group: Group, message: Message, problem: str) -> bool:
-    """The message is no event: dead-letter its bytes. False if the policy has no dead letter; the lane then
-    stops here, so that the message is neither lost nor delivered for ever."""
+    """The message is no event: dead-letter its bytes. False if that cannot be, for want of a dead letter or
+    of room in it; the lane then stops here, so that the message is neither lost nor delivered for ever."""
+    obstacle = f"group {group.name} has no dead letter"
     if group.policy.dead_letter is not None:
-        await bury_raw(link, group, message, problem)
-        return True
+        try:
+            await bury_raw(link, group, message, problem)
+        except Rejected as refusal:
+            if refusal.kind != "too-large":
+                raise
+            obstacle = f"it does not fit into a dead letter, {refusal.detail}"
+        else:
+            return True
     log.error(
-        "message %d of topic %s is no event (%s); group %s has no dead letter and stops at partition %d",
+        "message %d of topic %s is no event (%s); %s: group %s stops at partition %d",
         message.sequence,
         group.topic.name,
         problem,
+        obstacle,
         group.name,
         message.partition,
     )
@@ -67,6 +76,6 @@ async def forget(link: Link, group: Group, prefetched: Prefetched) -> None:
     await returns.write(link, group, message, message.delivered - prefetched.attempt + 1)
 
 
-async def wanted_elsewhere(link: Link, group: Group, message: Message) -> bool:
-    """Whether another member waits for the partition; this one does not while it has its message."""
-    return (await api.consumer_info(link, group.topic.stream, message.consumer)).num_waiting > 0
+async def waiting(link: Link, group: Group, message: Message) -> int:
+    """How many pulls of the partition wait at the server, those of this member included."""
+    return (await api.consumer_info(link, group.topic.stream, message.consumer)).num_waiting

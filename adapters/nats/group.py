@@ -40,7 +40,7 @@ class Group(msgspec.Struct, frozen=True):
     def durable(self, partition: int) -> str:
         return naming.durable(self.name, partition)
 
-    def config(self, prefix: str, partition: int) -> dict[str, Any]:
+    def config(self, link: Link, partition: int) -> dict[str, Any]:
         """The consumer of one partition. Its metadata keeps the policy for those who join later."""
         return {
             "name": self.durable(partition),
@@ -51,7 +51,8 @@ class Group(msgspec.Struct, frozen=True):
             # The server's own limit only tells of an exhausted event once; the adapter dead-letters it.
             "max_deliver": -1,
             "max_ack_pending": 1,
-            "filter_subjects": naming.filters(prefix, self.topic.name, partition, self.policy.types),
+            "filter_subjects": naming.filters(link.prefix, self.topic.name, partition, self.policy.types),
+            "inactive_threshold": round((link.forget_groups_after or 0) * api.NANOSECONDS),
             "metadata": {POLICY: msgspec.json.encode(self.policy).decode()},
         }
 
@@ -72,7 +73,7 @@ async def _create(link: Link, group: Group, partition: int) -> None:
     durable = group.durable(partition)
     body = {
         "stream_name": group.topic.stream,
-        "config": group.config(link.prefix, partition),
+        "config": group.config(link, partition),
         "action": "create",  # refuses another configuration, takes the same one
     }
     try:

@@ -13,15 +13,14 @@ from nats.aio.subscription import Subscription
 
 from eventproof.adapters.errors import EventproofError, Indeterminate, Rejected
 from eventproof.adapters.nats import api, disposal, returns
+from eventproof.adapters.nats.content import decode
 from eventproof.adapters.nats.group import Group
 from eventproof.adapters.nats.link import ConnectionLost, Link, translated
 from eventproof.adapters.nats.message import Message, parse
 from eventproof.adapters.nats.pull import Puller
 from eventproof.adapters.nats.settle import PROGRESS, Prefetched
-from eventproof.schemas import structured
 from eventproof.schemas.deadletter import Reason
 from eventproof.schemas.errors import InvalidEvent
-from eventproof.schemas.event import Event
 
 log = logging.getLogger("eventproof.adapters.nats")
 REVIEW: Final = 0.25  # seconds after which a message that nobody took may go to another member
@@ -34,7 +33,7 @@ class Intake:
     settling: whether it settles one now.
     delivered: called with each message that comes in.
     changed: called when there may be something to hand out or to ask for.
-    gone: called with the reason when the group or its topic was deleted.
+    gone: called with the reason when the group or its topic was deleted, or may not be read.
     """
 
     def __init__(
@@ -60,12 +59,14 @@ class Intake:
         self._inbox: Subscription | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._review: asyncio.TimerHandle | None = None
+        self._unwanted: set[int] = set()  # partitions of which a message was given back since one was taken
         self._open = True
         self._left = False
 
     async def open(self) -> None:
         """Begin to listen. Raises Indeterminate."""
         self._link.on_reconnect.add(self.puller.reconnected)
+        self._link.on_forbidden.add(self._forbidden)
         with translated("subscribing"):
             self._inbox = await self._link.client.subscribe(f"{self.puller.inbox}.*", cb=self._receive)
 
@@ -74,6 +75,7 @@ class Intake:
         self._open = False
         self.puller.close()
         self._link.on_reconnect.discard(self.puller.reconnected)
+        self._link.on_forbidden.discard(self._forbidden)
         if self._review is not None:
             self._review.cancel()
         try:
@@ -108,18 +110,42 @@ class Intake:
         prefetched.message.leased = start
         return True
 
+    def taken(self) -> None:
+        """The application takes a message: whoever takes one takes more."""
+        self.active = self._loop.time()
+        self._unwanted.clear()
+
     def age(self, prefetched: Prefetched) -> float:
         """Seconds of the server's lease that are gone."""
         return self._loop.time() - prefetched.message.leased
 
+    def _forbidden(self, subject: str, words: str) -> None:
+        """Without an answer, so that waiting for one would never end."""
+        if self.puller.uses(subject):
+            self._gone(words)
+
     async def _stop_listening(self) -> None:
         """A pull that still waits would take a message to nobody. Without a listener the server drops it;
-        what it sent before it heard of that arrives before it answers, which draining waits for."""
+        what it sent before it heard of that arrives before its answer to a request made then.
+
+        The client's own `drain` pings before it unsubscribes, and messages that come in between are lost.
+        """
         client = self._link.client
         if self._inbox is None or client.is_closed:
             return
         with translated("leaving"):
-            await (self._inbox.drain() if client.is_connected else self._inbox.unsubscribe())  # type: ignore[no-untyped-call]
+            if client.is_connected:
+                await client._send_unsubscribe(self._inbox._id)  # noqa: SLF001 - nothing public does only that
+                await self._hear_from_server()
+                while self._inbox.pending_msgs:  # noqa: ASYNC110 - `_receive` never waits, so each turn takes one
+                    await asyncio.sleep(0)
+            await self._inbox.unsubscribe()
+
+    async def _hear_from_server(self) -> None:
+        try:
+            await api.consumer_info(self._link, self._group.topic.stream, self._group.durable(0))
+        except Rejected as refused:  # is an answer
+            log.info("group %s: %s", self._group.name, refused)
 
     async def _receive(self, raw: Msg) -> None:
         if not raw.reply:
@@ -148,7 +174,7 @@ class Intake:
 
     def _admit(self, message: Message, attempt: int) -> None:
         try:
-            event = _decode(message)
+            event = decode(message.headers, message.data)
         except InvalidEvent as problem:
             self.spawn(message.partition, disposal.set_aside(self._link, self._group, message, str(problem)))
             return
@@ -160,7 +186,8 @@ class Intake:
             self._offer(prefetched)
 
     def _offer(self, prefetched: Prefetched) -> None:
-        if self._left:  # the connection broke while this member left
+        unwanted = prefetched.message.partition in self._unwanted and self._idle()
+        if unwanted or self._left:  # left: the connection broke while this member left
             self.spawn(prefetched.message.partition, disposal.give_back(self._link, self._group, prefetched))
             return
         self.ready.append(prefetched)
@@ -169,20 +196,23 @@ class Intake:
             self._review = self._loop.call_later(REVIEW, self._review_ready)
 
     def _review_ready(self) -> None:
-        """Messages that waited while the application did nothing with the session: it is slow, and not just
-        this loop or the server behind."""
         self._review = None
-        idle = not self._settling() and self._loop.time() - self.active >= REVIEW / 2
-        old = [prefetched for prefetched in self.ready if idle and self.age(prefetched) >= REVIEW / 2]
-        for prefetched in old:
+        idle = self._idle()
+        for prefetched in [waits for waits in self.ready if idle and self.age(waits) >= REVIEW / 2]:
             self.ready.remove(prefetched)
             self.spawn(prefetched.message.partition, self._keep_or_return(prefetched))
         if self.ready:
             self._review = self._loop.call_later(REVIEW, self._review_ready)
 
+    def _idle(self) -> bool:
+        """Whether the application does nothing with the session: it is slow, and not just this loop or the
+        server behind."""
+        return not self._settling() and self._loop.time() - self.active >= REVIEW / 2
+
     async def _keep_or_return(self, prefetched: Prefetched) -> bool:
         """A message that nobody here took for a while belongs to whoever waits for it elsewhere."""
         if await self._wanted_elsewhere(prefetched.message):
+            self._unwanted.add(prefetched.message.partition)
             await disposal.give_back(self._link, self._group, prefetched)
             return True
         if self.age(prefetched) < self._group.ack_wait / 2 or await self.renew(prefetched):
@@ -190,8 +220,9 @@ class Intake:
         return False
 
     async def _wanted_elsewhere(self, message: Message) -> bool:
+        ours = self.puller.asks(message.partition)
         try:
-            return await disposal.wanted_elsewhere(self._link, self._group, message)
+            return await disposal.waiting(self._link, self._group, message) > ours
         except Indeterminate:
             return False
 
@@ -219,11 +250,3 @@ class Intake:
         if free is not False:
             self.puller.release(partition)
             self._changed()
-
-
-def _decode(message: Message) -> Event:
-    if not structured.is_structured(message.content_type):
-        raise InvalidEvent(
-            "datacontenttype", f"the message's content type is {message.content_type or 'not given'!r}"
-        )
-    return structured.decode(message.data)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 from nats.aio.msg import Msg
 
@@ -13,6 +15,7 @@ class Message(msgspec.Struct, gc=False):
 
     sequence: in the stream. delivered: how often the server delivered it to the group, 1 up.
     stored: when, in ns since the epoch; with the sequence it is unique even if the stream is made anew.
+    headers: as they were written; of two of one name the client library keeps the last.
     leased: `loop.time()` since which the server's lease surely runs; it may have begun a little earlier.
     """
 
@@ -23,7 +26,7 @@ class Message(msgspec.Struct, gc=False):
     delivered: int
     stored: str
     data: bytes
-    content_type: str
+    headers: Mapping[str, str]
     leased: float
 
 
@@ -41,15 +44,6 @@ def parse(raw: Msg, arrived: float) -> Message:
         delivered=int(delivered),
         stored=stored,
         data=raw.data,
-        content_type=_content_type(raw),
+        headers=raw.headers or {},
         leased=arrived,
     )
-
-
-def _content_type(raw: Msg) -> str:
-    """Header names have no case, but the client keeps the case they came in."""
-    headers = raw.headers or {}
-    found = headers.get("Content-Type")
-    if found is None:
-        found = next((value for name, value in headers.items() if name.lower() == "content-type"), "")
-    return found

@@ -18,6 +18,8 @@ from typing import Final
 from eventproof.adapters.errors import Rejected
 from eventproof.schemas.event import Event
 
+# Of core NATS. Not JetStream's: a stream stores all that is published below its own prefix.
+CORE_PREFIX: Final = "eventproof-core"
 MAX_NAME: Final = 200  # bytes of a stream's or consumer's name: the server keeps each as a folder (255)
 MAX_TYPE: Final = 1500  # bytes: subject and reply together must stay below the protocol line (4096)
 MAX_KEY: Final = 100
@@ -62,9 +64,15 @@ def transform(prefix: str, topic: str, partitions: int) -> dict[str, str]:
     return {"src": f"{start}.*.>", "dest": f"{start}.{{{{partition({partitions},1)}}}}.{{{{wildcard(1)}}}}.>"}
 
 
-def filters(prefix: str, topic: str, partition: int, wanted: tuple[str, ...]) -> list[str]:
-    """Subjects of one partition with the wanted types; none overlaps another, which the server refuses."""
-    start = f"{root(prefix, topic)}.{partition}"
+def queue(group: str) -> str:
+    """Name of the group among those who subscribe to a subject. Raises Rejected (`invalid`)."""
+    return _named("group", group, MAX_NAME)
+
+
+def filters(prefix: str, topic: str, partition: int | None, wanted: tuple[str, ...]) -> list[str]:
+    """Subjects of one partition, or as published (None), with the wanted types; none overlaps another,
+    which the server refuses."""
+    start = root(prefix, topic) if partition is None else f"{root(prefix, topic)}.{partition}"
     if not wanted:
         return [f"{start}.>"]
     return [

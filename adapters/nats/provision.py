@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 import msgspec
@@ -13,6 +14,8 @@ from eventproof.adapters.nats.link import Link, open_link
 from eventproof.adapters.nats.options import options as parse
 
 PARTITIONS: Final = "eventproof.partitions"  # key in the stream's metadata
+SHORTEST: Final = 0.1  # seconds that a server accepts as retention or window
+MAX_REPLICAS: Final = 5
 
 
 class Topic(msgspec.Struct, frozen=True):
@@ -28,15 +31,15 @@ async def provision(
     topic: str,
     *,
     partitions: int = 8,
+    retention: float | None = None,
     window: float | None = None,
-    max_age: float | None = None,
     replicas: int = 1,
     **options: Any,
 ) -> Topic:
     """Create a topic as `create` does. options: those of `connect`."""
     async with open_link(url, parse(options)) as link:
         return await create(
-            link, topic, partitions=partitions, window=window, max_age=max_age, replicas=replicas
+            link, topic, partitions=partitions, retention=retention, window=window, replicas=replicas
         )
 
 
@@ -60,19 +63,19 @@ async def create(
     topic: str,
     *,
     partitions: int,
+    retention: float | None = None,
     window: float | None = None,
-    max_age: float | None = None,
     replicas: int = 1,
 ) -> Topic:
     """Create a topic, or find it as it should be.
 
     partitions: lanes in which events are settled in order; fixed for the topic's life.
-    window: seconds of publish deduplication, 120 by default; at most `max_age`.
-    max_age: seconds that events are kept, None for ever. replicas: servers of a cluster that keep the topic.
-    Raises Rejected (`conflict` if the topic exists with another configuration: it is never changed).
+    retention: seconds that events are kept, settled or not; None for ever.
+    window: seconds of publish deduplication, at most `retention`; by default 120, or less if that is.
+    replicas: servers of a cluster that keep the topic, 1 to 5.
+    Raises Rejected (`invalid`; `conflict` if it exists with another configuration: it is never changed).
     """
-    if partitions < 1:
-        raise Rejected("invalid", "a topic has 1 partition or more")
+    _check(partitions, retention, window, replicas)
     stream = naming.stream(link.prefix, topic)
     config = {
         "name": stream,
@@ -83,13 +86,35 @@ async def create(
         "discard": "new",
         "storage": "file",
         "num_replicas": replicas,
-        "max_age": round((max_age or 0) * api.NANOSECONDS),
-        "duplicate_window": round((WINDOW if window is None else window) * api.NANOSECONDS),
+        "max_age": _nanoseconds(retention or 0),
+        "duplicate_window": _nanoseconds(min(WINDOW, retention or WINDOW) if window is None else window),
         "allow_direct": True,
         "metadata": {PARTITIONS: str(partitions)},
     }
     await api.call(link, f"STREAM.CREATE.{stream}", api.StreamInfo, config)
     return Topic(topic, stream, partitions)
+
+
+def _check(partitions: int, retention: float | None, window: float | None, replicas: int) -> None:
+    wrong = {
+        f"a topic has 1 partition or more, not {partitions}": partitions < 1,
+        f"a topic is kept by 1 to {MAX_REPLICAS} servers, not {replicas}": not 1 <= replicas <= MAX_REPLICAS,
+        f"retention is {SHORTEST} s or more, or None for ever, not {retention}": not _long(retention),
+        f"the window is {SHORTEST} s or more, or None for the default, not {window}": not _long(window),
+        f"the window of {window} s is longer than the retention of {retention} s": (window or 0)
+        > (retention or math.inf),
+    }
+    for problem, found in wrong.items():
+        if found:
+            raise Rejected("invalid", problem)
+
+
+def _long(seconds: float | None) -> bool:
+    return seconds is None or SHORTEST <= seconds < math.inf
+
+
+def _nanoseconds(seconds: float) -> int:
+    return round(seconds * api.NANOSECONDS)
 
 
 async def delete(link: Link, topic: str) -> None:

@@ -20,7 +20,7 @@ RETURNED: Final = "eventproof.returned"  # "<sequence>:<times>" in the consumer'
 
 async def write(link: Link, group: Group, message: Message, times: int) -> None:
     """Note that the message's last `times` deliveries, in all, were no hand-outs."""
-    config = group.config(link.prefix, message.partition)
+    config = group.config(link, message.partition)
     config["metadata"] = {POLICY: config["metadata"][POLICY], RETURNED: f"{message.sequence}:{times}"}
     body = {"stream_name": group.topic.stream, "config": config, "action": "update"}
     await api.call(link, f"CONSUMER.CREATE.{group.topic.stream}.{message.consumer}", api.ConsumerInfo, body)

@@ -6,16 +6,14 @@ import asyncio
 import logging
 from typing import Final
 
-from eventproof.adapters.clock import now
 from eventproof.adapters.errors import EventproofError, SessionLost
+from eventproof.adapters.expiry import expired
 from eventproof.adapters.nats import disposal
 from eventproof.adapters.nats.group import Group
 from eventproof.adapters.nats.intake import Intake
 from eventproof.adapters.nats.link import Link
 from eventproof.adapters.nats.message import Message
 from eventproof.adapters.nats.settle import HandOut, JetStreamDelivery, Prefetched
-from eventproof.schemas import timestamps
-from eventproof.schemas.event import Event
 
 log = logging.getLogger("eventproof.adapters.nats")
 AHEAD: Final = 4  # messages fetched beyond those handed out, while fewer tasks than that wait for one
@@ -106,9 +104,9 @@ class Session:
         while self._ended is None:
             if not ready or self._room(1) < 1:
                 return None
-            self._intake.active = self._loop.time()
+            self._intake.taken()
             prefetched = ready.popleft()
-            if _expired(prefetched.event):
+            if expired(prefetched.event):
                 self._intake.spawn(prefetched.message.partition, self._intake.give_up(prefetched, "expired"))
             elif self._intake.age(prefetched) < self._group.grace / 2 or await self._renew(prefetched):
                 return self._deliver(prefetched)
@@ -171,19 +169,16 @@ class Session:
     async def _pump(self) -> None:
         """Ask for what those who wait take at once, or a little more."""
         wanted = max(AHEAD, self._waiters) if self._waiters else 1
-        await self._intake.puller.pump(self._room(wanted) - len(self._intake.ready))
+        await self._intake.puller.pump(self._room(wanted) - len(self._intake.ready), self._at_once())
+
+    def _at_once(self) -> int:
+        """How many events are worked on side by side; 0 where the policy does not allow one of each lane."""
+        allowed = self._group.policy.max_in_flight >= self._group.topic.partitions
+        return self._waiters + len(self._handed) if allowed else 0
 
     def _wake(self) -> None:
         """Let who waits look for a delivery, and ask for more."""
         self._change.set()
 
     def _closed(self) -> None:
-        self.end("the connection was closed")
-
-
-def _expired(event: Event) -> bool:
-    """A dead letter keeps the expiry of its original and does not expire."""
-    expiry = event.extensions.get("expirytime")
-    if expiry is None or "dlreason" in event.extensions:
-        return False
-    return timestamps.parse("expirytime", str(expiry))[0] <= now()
+        self.end(self._link.closed)

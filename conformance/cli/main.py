@@ -22,8 +22,14 @@ COMMANDS = {
     "replay": "Run one saved scenario on a broker.",
     "list": "List the requirements.",
     "explain": "Tell one requirement: text, intent, rule, mutants.",
+    "broker": "Start a broker to develop with.",
+    "permissions": "Print what a user of a broker has to be allowed.",
     "selftest": "Show that every rule catches a broken broker.",
 }
+
+
+class MissingModule(EventproofError):
+    """A command needs what only an extra installs."""
 
 
 class Lazy(click.Group):
@@ -35,7 +41,13 @@ class Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click gives it
         if cmd_name not in COMMANDS:
             return None
-        module = import_module(f"eventproof.conformance.cli.{cmd_name}")
+        try:
+            module = import_module(f"eventproof.conformance.cli.{cmd_name}")
+        except ModuleNotFoundError as missing:
+            if (missing.name or "").startswith("eventproof"):
+                raise
+            needs = f"{cmd_name} needs the Python module {missing.name}"
+            raise MissingModule(f"{needs}: pip install 'eventproof[all]'") from missing
         command: click.Command = module.command
         return command
 

@@ -36,7 +36,7 @@ BUDGET = "Seconds for making counterexamples smaller."
 def command(target: str | None, adapter: str | None, **given: Any) -> int:
     """Run generated scenarios on a broker and give a verdict per guarantee.
 
-    TARGET is memory or nats, whose server is started and stopped by this command.
+    TARGET is memory, nats (JetStream) or nats-core; a NATS server is started and stopped by this command.
     """
     plan = Plan(
         plugin=_options.chosen(target, adapter),

@@ -26,11 +26,13 @@ SLACK = 0.1  # seconds within which a judgement by time is void
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):
-    """Where scenarios run. connect: opens one participant's connection. within: seconds after which a
-    confirmed event that was not delivered counts as stuck."""
+    """Where scenarios run. connect: opens one participant's connection. claims: what is judged. offered: what
+    the adapter claims by itself. within: seconds after which a confirmed event that was not delivered
+    counts as stuck."""
 
     connect: Callable[[], AbstractAsyncContextManager[Broker]]
     claims: Claims
+    offered: Claims = Claims()
     facilities: Facilities
     within: float = 30.0
     versions: Mapping[str, str] = {}

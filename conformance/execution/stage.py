@@ -69,6 +69,7 @@ async def stage(
         site = Site(
             connect=lambda: plugin.connect(address, **options),
             claims=claims(admin.claims),
+            offered=admin.claims,
             facilities=_limited(plugin, admin.claims),
             within=WITHIN_TICKS * plugin.facilities.tick,
             versions=plugin.facilities.versions() if plugin.facilities.versions else {},

@@ -21,7 +21,7 @@ class InventsEvents(Engine):
         copy = super().store(topic, event)
         if rarely(event.id):
             made_up = Event(source=event.source, type=event.type, id=f"{event.id}-made-up", time=event.time)
-            super().store(topic, made_up.with_extensions(**{CALL: FOREIGN + call_of(event)}))
+            super().store(topic, made_up.with_extensions(**{CALL: str(FOREIGN + call_of(event))}))
         return copy
 
 
@@ -113,7 +113,7 @@ MUTANTS = (
     Mutant(anomaly="A3", engine=TakesAbsentForNull),
     Mutant(anomaly="A3", engine=ChangesKeys),
     Mutant(anomaly="A4", engine=IgnoresFilters),
-    Mutant(anomaly="A4", engine=AcceptsAnyPolicy),
+    Mutant(anomaly="A4p", engine=AcceptsAnyPolicy),
     Mutant(anomaly="A5", engine=ReusesPositions),
     Mutant(anomaly="A6", engine=ReplaysToLatest),
     Mutant(anomaly="A7", engine=ReordersOneGroup, options={"lane": "topic"}),

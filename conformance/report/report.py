@@ -52,7 +52,7 @@ class Counterexample(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """One run of the suite on one broker in one configuration."""
+    """One run of the suite on one broker in one configuration. reasons: why a profile is not conformant."""
 
     format: int = FORMAT
     target: str
@@ -65,6 +65,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     claims: Claims
     counts: Counts
     profiles: Mapping[str, ProfileState]
+    reasons: Mapping[str, str] = {}
     verdicts: tuple[Verdict, ...]
     counterexamples: tuple[Counterexample, ...] = ()
 

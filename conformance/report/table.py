@@ -30,7 +30,8 @@ def render(report: Report, folder: Path, broker: str) -> RenderableType:
         _verdicts(report),
         *_counterexamples(report, folder, broker),
         Text(),
-        _summary(report),
+        _profiles(report),
+        _counts(report),
         _line(f"report: {folder}"),
     )
 
@@ -51,8 +52,12 @@ def _verdicts(report: Report) -> Table:
 
 def _evidence(verdict: Verdict) -> str:
     void = f", {verdict.void} void" if verdict.void else ""
-    times = f", {verdict.violations} times" if verdict.violations else ""
+    times = f", {_times(verdict.violations)}" if verdict.violations else ""
     return escape(f"{verdict.evidence}{times}{void}")
+
+
+def _times(number: int) -> str:
+    return "once" if number == 1 else f"{number} times"
 
 
 def _counterexamples(report: Report, folder: Path, broker: str) -> Iterator[RenderableType]:
@@ -91,11 +96,16 @@ def _how_found(example: Counterexample) -> str:
     )
 
 
-def _summary(report: Report) -> Table:
-    table = Table.grid(padding=(0, 2))
+def _profiles(report: Report) -> Table:
+    """The state of each profile, and why it is not the best one."""
+    table = _columns(3)
     for profile, state in report.profiles.items():
-        table.add_row(profile, _coloured(state))
-    counts = report.counts
+        table.add_row(profile, _coloured(state), Text(report.reasons.get(profile, ""), style="dim"))
+    return table
+
+
+def _counts(report: Report) -> Table:
+    table, counts = _columns(2), report.counts
     table.add_row(
         "evidence",
         f"{counts.scenarios} scenarios, {counts.operations} operations,"
@@ -103,6 +113,15 @@ def _summary(report: Report) -> Table:
         f" {counts.dead_letters} dead letters, {counts.duplicates} duplicates,"
         f" {counts.drains - counts.unproven} of {counts.drains} drains proven, in {report.seconds:g} s",
     )
+    return table
+
+
+def _columns(number: int) -> Table:
+    """Tables below each other, with first columns of one width."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(min_width=len("evidence"))
+    for _ in range(1, number):
+        table.add_column()
     return table
 
 

@@ -24,6 +24,7 @@ RULES = (
     identity.ABORTED,
     identity.CORRUPTED,
     identity.MISROUTED,
+    identity.CONTRADICTED,
     identity.POSITION_CONFLICT,
     identity.BEFORE_START,
     order.DISAGREEMENT,

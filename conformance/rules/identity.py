@@ -83,26 +83,13 @@ def _difference(call: Call, delivery: Delivery) -> str:
 
 
 def _misrouted(index: Index, tally: Tally) -> None:
-    """Delivered to a group whose topic or type filter does not match; or a policy that contradicts the
-    group's was accepted.
-    Exercised: delivered copies of groups with a filter or beside another topic, and contradicting joins."""
+    """Delivered to a group whose topic or type filter does not match.
+    Exercised: delivered copies of groups with a filter or beside another topic."""
     for group in index.groups.values():
         if group.policy.types or index.topics.keys() - {group.topic}:
             tally.exercised += len(group.copies)
             for copy in group.copies:
                 _judge_route(copy, tally)
-    for session in index.sessions.values():
-        if session.invoke.reason != "conflict":
-            continue
-        tally.exercised += 1
-        if session.outcome == "ok" and session.done is not None:
-            tally.violate(
-                f"Session {session.number} joined group {session.group.name} with a policy that contradicts"
-                " the group's.",
-                (session.invoke.i, session.done.i),
-                (),
-                session.group,
-            )
 
 
 def _judge_route(copy: Copy, tally: Tally) -> None:
@@ -117,6 +104,23 @@ def _judge_route(copy: Copy, tally: Tally) -> None:
     tally.violate(
         f"Group {group.name} was handed call {call.number} {why}.", (call.i, copy.first.i), copy.calls, group
     )
+
+
+def _contradicted(index: Index, tally: Tally) -> None:
+    """A member joined with a policy that contradicts its group's.
+    Exercised: contradicting joins."""
+    for session in index.sessions.values():
+        if session.invoke.reason != "conflict":
+            continue
+        tally.exercised += 1
+        if session.outcome == "ok" and session.done is not None:
+            tally.violate(
+                f"Session {session.number} joined group {session.group.name} with a policy that contradicts"
+                " the group's.",
+                (session.invoke.i, session.done.i),
+                (),
+                session.group,
+            )
 
 
 def _position_conflict(index: Index, tally: Tally) -> None:
@@ -180,5 +184,6 @@ PHANTOM = rule("A1", "phantom", _phantom)
 ABORTED = rule("A2", "aborted delivery", _aborted)
 CORRUPTED = rule("A3", "corrupted", _corrupted)
 MISROUTED = rule("A4", "misrouted", _misrouted)
+CONTRADICTED = rule("A4p", "contradicted policy", _contradicted)
 POSITION_CONFLICT = rule("A5", "position conflict", _position_conflict)
 BEFORE_START = rule("A6", "before the start", _before_start)

@@ -16,17 +16,18 @@ from eventproof.adapters.errors import Unsupported
 from eventproof.adapters.nats import api, connect, naming
 from eventproof.adapters.nats.link import Link, open_link, translated
 from eventproof.adapters.nats.options import Options
+from eventproof.adapters.nats.permissions import ROLES, Role, permissions
 from eventproof.adapters.nats.provision import create, delete, find
 from eventproof.adapters.nats.publish import max_event
+from eventproof.conformance.events import call_of
 from eventproof.conformance.history.record import LogEntry
 from eventproof.conformance.targets.natsserver import NatsServer
 from eventproof.conformance.targets.target import Clock
-from eventproof.schemas import structured
+from eventproof.schemas import binary
 from eventproof.schemas.errors import InvalidEvent
 
-__all__ = ["NatsTarget", "connect", "target"]
+__all__ = ["ROLES", "NatsTarget", "Role", "connect", "permissions", "target"]
 
-CALL: Final = "eventproofcall"  # extension in which the suite numbers its publish calls
 BATCH: Final = 500
 READER_IDLE: Final = 10.0  # seconds after which the server forgets a reader
 
@@ -135,19 +136,18 @@ async def _read(js: JetStreamContext, stream: str, stored: int) -> list[Msg]:
 def _entry(message: Msg) -> LogEntry:
     """Stored subjects are `<prefix>.<topic>.<partition>.<key>.<type...>`."""
     return LogEntry(
-        call=_call(message.data),
+        call=_call(message),
         position=str(message.metadata.sequence.stream),
         partition=int(message.subject.split(".")[2]),
     )
 
 
-def _call(data: bytes) -> int:
+def _call(message: Msg) -> int:
     """The number of the publish call, 0 for what is not the suite's."""
     try:
-        number = structured.decode(data).extensions.get(CALL)
+        return call_of(binary.read((message.headers or {}).items(), message.data, binary.NATS))
     except InvalidEvent:
         return 0
-    return number if isinstance(number, int) else 0
 
 
 target = NatsTarget()

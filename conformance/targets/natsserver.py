@@ -65,20 +65,31 @@ def find_server() -> Path:
 class NatsServer:
     """One server process with a folder of its own.
 
+    port: -1 for any free one. folder: where the data stays; None for a temporary one, removed in the end.
     sync_interval: how often the server writes its files through; `always` before each confirm.
+    extra: more of the server's configuration, as it is.
     `start` and `stop` may be repeated: data and address stay the same until `remove`.
     """
 
     config: ClassVar[str] = _CONFIG
 
-    def __init__(self, *, max_payload: int = MAX_PAYLOAD, sync_interval: str = "2m") -> None:
+    def __init__(
+        self,
+        *,
+        port: int = -1,
+        folder: Path | None = None,
+        max_payload: int = MAX_PAYLOAD,
+        sync_interval: str = "2m",
+        extra: str = "",
+    ) -> None:
         self._program = find_server()
-        parent = _parent()
-        _sweep(parent)
-        self._folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=parent))
+        self._kept = folder is not None
+        self._folder = folder.absolute() if folder is not None else _temporary()
+        self._folder.mkdir(parents=True, exist_ok=True)
         self._max_payload = max_payload
         self._sync_interval = sync_interval
-        self._port = -1
+        self._extra = extra
+        self._port = port
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -100,6 +111,7 @@ class NatsServer:
                 max_payload=self._max_payload,
                 sync_interval=self._sync_interval,
             )
+            + self._extra
         )
         self._process = subprocess.Popen(  # noqa: ASYNC220, S603 - our own server, and a fork takes a millisecond
             [self._program, "--config", config],
@@ -133,10 +145,17 @@ class NatsServer:
         await self.stop()
         await self.start()
 
+    async def ended(self) -> None:
+        """Wait until the process ends by itself or by `stop`; then raise ServerFailed or return."""
+        process = self._process
+        if process is not None and (status := await asyncio.to_thread(process.wait)):
+            raise ServerFailed(f"nats-server ended with status {status}: {self._log()}")
+
     async def remove(self) -> None:
-        """Stop, and delete the data."""
+        """Stop, and delete the data unless the folder was given."""
         await self.stop()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if not self._kept:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     async def _ready(self, process: subprocess.Popen[bytes]) -> int:
         """The port, once the server has written it down; it does so when JetStream is up and it listens."""
@@ -154,6 +173,12 @@ class NatsServer:
     def _log(self) -> str:
         log = self._folder / "server.log"
         return log.read_text()[-1000:] if log.is_file() else "no log"
+
+
+def _temporary() -> Path:
+    parent = _parent()
+    _sweep(parent)
+    return Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=parent))
 
 
 def _sweep(parent: Path) -> None:

@@ -12,7 +12,7 @@ from eventproof.adapters.claims import Attempts, Claims, Deduplication, Ordering
 from eventproof.adapters.memory.claims import claims
 from eventproof.adapters.memory.state import Options
 
-NOTHING = {"may", "any", "none", "sent", "first-delivery", "confirmed", False, None, ()}
+NOTHING = {"may", "any", "none", "sent", "first-delivery", "confirmed", "present", False, None, ()}
 
 
 def leaves(value: Any) -> Iterator[Any]:

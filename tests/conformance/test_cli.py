@@ -98,10 +98,17 @@ def test_run_of_an_asked_profile_that_is_not_claimed_is_partial(eventproof: Any)
 
 
 def test_run_of_an_at_most_once_broker_is_partial_in_core(eventproof: Any) -> None:
-    ended = eventproof("run", "memory", "--option", "delivery=at-most-once", "--scenarios", 100)
+    ended = eventproof(
+        "run", "memory", "--option", "delivery=at-most-once", "--scenarios", 100, "--report", "out"
+    )
     assert ended.code == PARTIAL
-    assert re.search(r"core +partial", ended.out)
-    assert re.search(r"retry +not claimed", ended.out)
+    assert re.search(r"core +partial +loss=never is not claimed: the broker may lose events", ended.out)
+    assert re.search(
+        r"retry +not claimed +needs redelivery.nack=true and dead_letter=at-least-one", ended.out
+    )
+    report = saved(Path("out"))
+    assert report.reasons["core"] == "loss=never is not claimed: the broker may lose events"
+    assert set(report.reasons) == {name for name, state in report.profiles.items() if state != "conformant"}
 
 
 def test_a_claim_changes_what_is_judged_and_not_the_broker(eventproof: Any) -> None:

@@ -87,19 +87,31 @@ def test_an_option_that_the_adapter_cannot_take_is_one_line(eventproof: Any, opt
     one_line(eventproof("run", "memory", "--option", option, "--scenarios", 1), says)
 
 
+PERMISSIONS = "eventproof.conformance.cli.permissions"
+
+
 @pytest.mark.parametrize("adapter", ["no.such.module:connect", "no-file.py:connect", "json", "json:nothing"])
 def test_what_is_no_adapter_is_one_line(eventproof: Any, adapter: str) -> None:
     one_line(eventproof("run", "--adapter", adapter), "")
 
 
-def test_a_missing_client_library_is_one_line(eventproof: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "cure"),
+    [
+        (["run", "nats"], "pip install 'eventproof[nats,servers]'"),
+        (["permissions", "nats"], "pip install 'eventproof[all]'"),
+    ],
+)
+def test_a_missing_client_library_is_one_line(
+    eventproof: Any, monkeypatch: pytest.MonkeyPatch, arguments: list[str], cure: str
+) -> None:
     monkeypatch.setitem(sys.modules, "nats", None)
     for name in list(sys.modules):
         if name.startswith("nats."):
             monkeypatch.setitem(sys.modules, name, None)
-        if name.startswith(("eventproof.adapters.nats", "eventproof.conformance.targets.nats")):
+        if name.startswith(("eventproof.adapters.nats", "eventproof.conformance.targets.nats", PERMISSIONS)):
             monkeypatch.delitem(sys.modules, name)
-    one_line(eventproof("run", "nats"), "pip install 'eventproof[nats,servers]'")
+    one_line(eventproof(*arguments), cure)
 
 
 @pytest.mark.parametrize(

@@ -59,19 +59,26 @@ def test_our_targets_are_found_by_name(name: str) -> None:
     assert found.name == name
     assert callable(found.connect)
     wanted = [part for part in dir(Target) if not part.startswith("_")]
-    assert all(getattr(found.facilities, part, None) is not None for part in ("provision", "remove", "idle"))
     assert set(wanted) <= set(type(found.facilities).__struct_fields__)
+
+
+@pytest.mark.parametrize(("name", "there"), [("memory", True), ("nats", True), ("nats-core", False)])
+def test_a_broker_that_stores_nothing_has_nothing_to_administer(name: str, there: bool) -> None:
+    found = ours(name).facilities
+    for part in ("provision", "remove", "idle", "read_log", "positions"):
+        assert (getattr(found, part) is not None) == there, part
 
 
 def test_an_unknown_target_is_refused_with_the_names_that_there_are() -> None:
     with pytest.raises(
-        InvalidAdapter, match=r"no target 'redis'; choose from memory, nats, or give --adapter"
+        InvalidAdapter, match=r"no target 'redis'; choose from memory, nats, nats-core, or give --adapter"
     ):
         ours("redis")
 
 
+@pytest.mark.parametrize("target", ["nats", "nats-core"])
 def test_a_missing_client_library_is_one_line_that_says_what_to_install(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, target: str
 ) -> None:
     monkeypatch.setitem(sys.modules, "nats", None)
     for name in [name for name in sys.modules if name.startswith("nats.")]:
@@ -83,7 +90,7 @@ def test_a_missing_client_library_is_one_line_that_says_what_to_install(
     ]:
         monkeypatch.delitem(sys.modules, name)
     with pytest.raises(InvalidAdapter) as refused:
-        ours("nats")
+        ours(target)
     assert "pip install 'eventproof[nats,servers]'" in str(refused.value)
     assert "\n" not in str(refused.value)
 

@@ -10,14 +10,16 @@ import msgspec
 import pytest
 
 from eventproof import spec
-from eventproof.adapters.claims import Claims, Ordering
+from eventproof.adapters.claims import Claims, Ordering, Redelivery
 from eventproof.conformance.rules.rule import Finding, Violation
 from eventproof.conformance.verdict import (
     KEPT,
+    LESS,
     PROFILES,
     SEEN_BY_LOG,
     Total,
     Verdict,
+    profile_reasons,
     profile_states,
     totals,
     verdicts,
@@ -97,6 +99,7 @@ def test_cnf_006_what_is_not_claimed_is_listed_with_what_was_observed() -> None:
     one = requirement(when=CLAIMED)
     broken = judge_one(one, Claims(), B2=total(9, 2))
     assert (broken.state, broken.evidence, broken.violations) == ("not claimed", "observed: B2", 2)
+    assert judge_one(one, Claims()).evidence == "not observed"
     kept = judge_one(one, Claims(), B2=total(9))
     assert (kept.state, kept.evidence) == ("not claimed", "observed: kept 9 times")
 
@@ -198,10 +201,70 @@ def test_cnf_007_core_is_mandatory_and_partial_where_loss_may_happen() -> None:
     assert state("fail", claims=may_lose) == "failed"
 
 
-@pytest.mark.parametrize("profile", [name for name in PROFILES if name not in {"core", "groups"}])
+@pytest.mark.parametrize("profile", [name for name in PROFILES if name != "core"])
 def test_another_profile_that_is_not_claimed_is_not_claimed(profile: str) -> None:
     assert state("not claimed", claims=Claims(), profile=profile) == "not claimed"
     assert state("pass", claims=STRONG, profile=profile) == "conformant"
+
+
+def reason(*states: str, claims: Claims = STRONG, profile: str = "core") -> str:
+    judged = [
+        Verdict(
+            requirement=f"X-{n}", title="", level="MUST", profile=profile, state=one, exercised=0, minimum=0
+        )  # type: ignore[arg-type]
+        for n, one in enumerate(states)
+    ]
+    reached = profile_states(judged, claims, [profile])
+    return profile_reasons(judged, claims, reached).get(profile, "")
+
+
+def test_a_conformant_profile_needs_no_reason() -> None:
+    assert reason("pass") == ""
+    assert profile_reasons([], STRONG, {"core": "conformant"}) == {}
+
+
+def test_core_without_its_claims_says_what_that_means_and_what_else_is_missing() -> None:
+    lossy = msgspec.structs.replace(STRONG, loss="may")
+    assert reason("pass", claims=lossy) == "loss=never is not claimed: the broker may lose events"
+    assert reason("inconclusive", claims=lossy).endswith("lose events; inconclusive: X-0")
+    assert reason("pass", claims=Claims()).count("is not claimed: ") == 2
+
+
+@pytest.mark.parametrize(
+    ("states", "expected"),
+    [
+        (("fail", "pass", "inconclusive"), "fail: X-0"),
+        (("hang", "fail"), "fail: X-1; hang: X-0"),
+        (("inconclusive", "not checked"), "inconclusive: X-0; not checked: X-1"),
+        (("inconclusive",) * 5, "inconclusive: X-0, X-1, X-2 and 2 more"),
+    ],
+)
+def test_a_profile_that_is_not_conformant_names_the_requirements(
+    states: tuple[str, ...], expected: str
+) -> None:
+    assert reason(*states) == expected
+
+
+@pytest.mark.parametrize(
+    ("profile", "expected"),
+    [
+        ("ordered", "needs ordering.scope=key"),
+        ("dedup", "needs publish_dedup.scope=topic or consume_dedup.scope=topic"),
+        ("retry", "needs redelivery.nack=true and dead_letter=at-least-one"),
+        ("groups", "needs groups=durable"),
+    ],
+)
+def test_a_profile_that_is_not_claimed_says_which_claims_it_needs(profile: str, expected: str) -> None:
+    assert reason("not claimed", claims=Claims(), profile=profile) == expected
+
+
+def test_only_the_claims_that_are_missing_are_named() -> None:
+    nacks = Claims(redelivery=Redelivery(nack=True))
+    assert reason(claims=nacks, profile="retry") == "needs dead_letter=at-least-one"
+
+
+def test_core_says_of_each_claim_what_its_lack_means() -> None:
+    assert set(LESS) == set(PROFILES["core"][0])
 
 
 def test_either_side_of_deduplication_is_enough_for_its_profile() -> None:

@@ -25,6 +25,7 @@ class AutoAck(Around):
     claims = Claims(
         loss="never",
         duplicates="permitted",
+        replay="earliest",
         redelivery=Redelivery(nack=True, lease_end=True, consumer_loss=True),
     )
 

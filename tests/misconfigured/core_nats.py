@@ -31,7 +31,9 @@ target = SimpleNamespace(start=NatsTarget().start, tick=0.15)
 
 
 class CoreNats:
-    claims = Claims(loss="never", duplicates="permitted", redelivery=Redelivery(within=1.0))
+    claims = Claims(
+        loss="never", duplicates="permitted", replay="earliest", redelivery=Redelivery(within=1.0)
+    )
 
     def __init__(self, client: Client) -> None:
         self._client = client

@@ -13,11 +13,12 @@ from eventproof.adapters.claims import Claims
 from eventproof.conformance.case import Case
 from eventproof.conformance.execution.stage import Stage, stage
 from eventproof.conformance.explain import explain
+from eventproof.conformance.fitting import fit
 from eventproof.conformance.history.record import History
 from eventproof.conformance.plugin import anybodys
 from eventproof.conformance.report.report import Counterexample
 from eventproof.conformance.rules.judge import judge
-from eventproof.conformance.scenario import Act, Behaviour, Group, Scenario
+from eventproof.conformance.scenario import Act, Scenario
 from eventproof.conformance.verdict import Total, Verdict, totals, verdicts
 from eventproof.spec import requirements
 
@@ -48,13 +49,19 @@ class Unwatched:
     def step(self) -> None: ...
 
 
-async def run(name: str, anomaly: str, url: str, scenarios: Sequence[Scenario], folder: Path) -> Judged:
-    """Run an adapter of this folder through the scenarios, and explain one anomaly if it breaks a claim.
-    folder: takes the counterexample."""
+Occasion = Callable[[Scenario], bool]
+
+
+async def run(
+    name: str, anomaly: str, url: str, drawn: Sequence[Scenario], occasion: Occasion, folder: Path
+) -> Judged:
+    """Run an adapter of this folder through a few of the scenarios, fitted to what it offers, and explain one
+    anomaly if it breaks a claim. folder: takes the counterexample."""
     plugin = anybodys(f"{Path(__file__).with_name(f'{name}.py')}:connect")
     async with stage(
         plugin, name=name.replace("_", "-"), url=url, options={}, claims=lambda claims: claims
     ) as on:
+        scenarios = small((fit(scenario, on.site.offered) for scenario in drawn), occasion)
         return await _judged(on, anomaly, scenarios, folder)
 
 
@@ -87,7 +94,7 @@ def broken(found: Sequence[Verdict]) -> set[str]:
     return {code for one in found if one.state in {"fail", "hang"} for code in one.anomalies}
 
 
-def small(drawn: Iterable[Scenario], occasion: Callable[[Scenario], bool]) -> list[Scenario]:
+def small(drawn: Iterable[Scenario], occasion: Occasion) -> list[Scenario]:
     """The smallest ones with an occasion for the mistake: they run and explain quickly."""
     found = [scenario for scenario in drawn if occasion(scenario)]
     return sorted(found, key=lambda scenario: scenario.operations)[:COUNT]
@@ -123,24 +130,6 @@ def held_off(scenario: Scenario) -> bool:
     return max(waits, default=0) >= LONG
 
 
-def does(*acts: str) -> Callable[[Scenario], bool]:
+def does(*acts: str) -> Occasion:
     """Some consumer does one of these with an event."""
     return lambda scenario: any(act.do in acts for one in scenario.behaviours for act in one.acts)
-
-
-def modest(scenario: Scenario) -> Scenario:
-    """The scenario for an adapter that refuses dead letters: failed events are tried again instead, and
-    nobody asks for a policy that differs from the group's."""
-    groups, behaviours = map(_modest_group, scenario.groups), map(_modest_behaviour, scenario.behaviours)
-    return msgspec.structs.replace(scenario, groups=tuple(groups), behaviours=tuple(behaviours))
-
-
-def _modest_group(group: Group) -> Group:
-    members = tuple(msgspec.structs.replace(one, conflicting=False) for one in group.consumers)
-    policy = msgspec.structs.replace(group.policy, max_attempts=None)
-    return msgspec.structs.replace(group, consumers=members, policy=policy)
-
-
-def _modest_behaviour(behaviour: Behaviour) -> Behaviour:
-    acts = tuple(Act(do="nack") if act.do == "reject" else act for act in behaviour.acts)
-    return msgspec.structs.replace(behaviour, acts=acts)

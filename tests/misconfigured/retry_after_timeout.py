@@ -36,7 +36,9 @@ target = NatsTarget()
 class RetryAfterTimeout(Around):
     def __init__(self, broker: Broker, js: JetStreamContext) -> None:
         super().__init__(broker)
-        self.claims = msgspec.structs.replace(broker.claims, publish_dedup=Deduplication())
+        self.claims = msgspec.structs.replace(
+            broker.claims, publish_dedup=Deduplication(), dead_letter="none"
+        )
         self._js = js
 
     async def publish(self, topic: str, event: Event) -> Receipt:

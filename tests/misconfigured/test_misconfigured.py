@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -22,10 +22,8 @@ from tests.misconfigured.judging import (
     crowded,
     does,
     held_off,
-    modest,
     repeats,
     run,
-    small,
 )
 
 DRAWN, SEED = 320, 7
@@ -38,7 +36,7 @@ class Lie:
 
     anomaly: what has to be found. also: what it entails beside that. occasion: what a scenario needs to bring
     it out. operations: of the counterexample, at most. truth: from what the author claims to what the adapter
-    really keeps. adapted: whether the scenarios are made to fit an adapter without dead letters.
+    really keeps.
     """
 
     name: str
@@ -47,10 +45,6 @@ class Lie:
     also: frozenset[str] = frozenset()
     operations: int = 8
     occasion: Callable[[Scenario], bool] = anyhow
-    adapted: bool = True
-
-    def scenarios(self, drawn: Sequence[Scenario]) -> list[Scenario]:
-        return small(map(modest, drawn) if self.adapted else drawn, self.occasion)
 
 
 def but(**claims: object) -> Callable[[Claims], Claims]:
@@ -67,8 +61,8 @@ LIES = (
         operations=12,
         occasion=crowded,
     ),
-    Lie("nak_without_delay", "E3", but(backoff="none"), occasion=held_off, adapted=False),
-    Lie("no_message_id", "C5", but(publish_dedup=Deduplication()), occasion=repeats, adapted=False),
+    Lie("nak_without_delay", "E3", but(backoff="none"), occasion=held_off),
+    Lie("no_message_id", "C5", but(publish_dedup=Deduplication()), occasion=repeats),
     Lie(
         "auto_ack",
         "B3",
@@ -101,7 +95,7 @@ def judged(server: NatsServer, tmp_path_factory: pytest.TempPathFactory) -> Mapp
 
         async def one(lie: Lie) -> Judged:
             async with room:
-                return await run(lie.name, lie.anomaly, server.url, lie.scenarios(drawn), folder / lie.name)
+                return await run(lie.name, lie.anomaly, server.url, drawn, lie.occasion, folder / lie.name)
 
         return await asyncio.gather(*map(one, LIES))
 

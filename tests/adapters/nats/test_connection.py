@@ -88,15 +88,17 @@ class Missing:
 sys.meta_path.insert(0, Missing())
 from eventproof.adapters.connect import UnknownAdapter, _load
 from importlib.metadata import EntryPoint
-try:
-    _load(EntryPoint("nats", "eventproof.adapters.nats:connect", "eventproof.adapters"))
-except UnknownAdapter as error:
-    print(error)
+for scheme in ("nats", "tls"):
+    try:
+        _load(EntryPoint(scheme, "eventproof.adapters.nats:connect", "eventproof.adapters"))
+    except UnknownAdapter as error:
+        print(error)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert (
-        done.stdout.strip() == "the nats adapter needs the Python module nats: pip install 'eventproof[nats]'"
-    )
+    assert done.stdout.splitlines() == [
+        f"the {scheme} adapter needs the Python module nats: pip install 'eventproof[nats]'"
+        for scheme in ("nats", "tls")
+    ]
 
 
 def test_a_restart_in_the_middle_loses_nothing_and_is_soon_over(nats):
@@ -232,5 +234,6 @@ def with_own_server(story, kind=NatsServer):
 def test_the_url_scheme_finds_the_adapter():
     try:
         assert load("nats") is connect
+        assert load("tls") is connect
     except UnknownAdapter:
         pytest.fail("the entry point of the nats adapter is not installed")

@@ -5,7 +5,6 @@ import asyncio
 import pytest
 
 from eventproof.adapters.errors import Rejected
-from eventproof.adapters.nats import provision, remove
 from eventproof.adapters.nats.link import open_link
 from eventproof.adapters.nats.options import Options
 from eventproof.adapters.policy import Policy
@@ -158,25 +157,6 @@ def test_a_full_and_a_sealed_topic_refuse_for_certain(nats):
             await js.update_stream(config.evolve(sealed=True))
             with pytest.raises(Rejected, match="closed"):
                 await broker.publish(topic, nats.event(3))
-
-    asyncio.run(story())
-
-
-def test_a_topic_is_never_changed_by_provisioning_it_again(nats):
-    async def story():
-        topic = await nats.topic(partitions=2)
-        assert (await provision(nats.url, topic, partitions=2)).partitions == 2
-        for other in (
-            {"partitions": 3},
-            {"partitions": 2, "window": 7.0},
-            {"partitions": 2, "max_age": 500.0},
-        ):
-            with pytest.raises(Rejected, match="conflict"):
-                await provision(nats.url, topic, **other)
-        with pytest.raises(Rejected, match="invalid"):
-            await provision(nats.url, "none", partitions=0)
-        await remove(nats.url, topic)
-        await remove(nats.url, topic)
 
     asyncio.run(story())
 

@@ -74,8 +74,8 @@ def test_a4_an_event_of_another_topic() -> None:
     assert found(told) == {"A4"}
 
 
-def test_a4_a_contradicting_policy_must_be_refused() -> None:
-    for outcome, codes in (("rejected", set()), ("ok", {"A4"})):
+def test_a4p_a_contradicting_policy_must_be_refused() -> None:
+    for outcome, codes in (("rejected", set()), ("ok", {"A4p"})):
         told = Story()
         told.join()
         told.join(reason="conflict", outcome=outcome)

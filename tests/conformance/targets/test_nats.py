@@ -18,7 +18,7 @@ from eventproof.schemas.event import Event
 
 
 def event(call, key, **more):
-    extensions = {"eventproofcall": call, "partitionkey": key} | more
+    extensions = {"eventproofcall": str(call), "partitionkey": key} | more
     return Event(source="/s", type="a.b", id=str(call), data=call, extensions=extensions)
 
 
