@@ -20,9 +20,18 @@ _known: set[str] = set()
 
 
 def resolve(reference: str, option: str) -> str:
-    """The secret that `env:NAME` or `file:PATH` stands for, without blanks and newlines around it.
+    """The secret that `env:NAME` or `file:PATH` stands for; from now on `redacted` hides it.
 
-    From now on `redacted` hides it. Raises InvalidOption, naming the option and never what was given.
+    Raises as `read` does.
+    """
+    secret = read(reference, option)
+    hide(secret)
+    return secret
+
+
+def read(reference: str, option: str) -> str:
+    """The text that `env:NAME` or `file:PATH` stands for, without blanks and newlines around it; it may hold
+    a secret, which the caller hides. Raises InvalidOption, naming the option and never what was given.
     """
     kind, _, place = reference.partition(":")
     if kind == "env" and place:
@@ -34,7 +43,6 @@ def resolve(reference: str, option: str) -> str:
         raise InvalidOption(f"{option} is a secret: give env:NAME or file:PATH, where it is kept")
     if not secret:
         raise InvalidOption(f"{option}: {missing}")
-    hide(secret)
     return secret
 
 

@@ -45,14 +45,14 @@ async def explain(
     passed, examples = clock.stopwatch(), []
     for number, (anomaly, named) in enumerate(broken.items()):
         until = passed() + (budget - passed()) / (len(broken) - number)
-        search = Search(on, anomaly, partial(_before, until, passed))
+        search = Search(on, anomaly, partial(_in_time, on, until, passed))
         examples.append(await search.counterexample(failing[anomaly], tuple(named), folder))
         watcher.step()
     return tuple(examples)
 
 
-def _before(until: float, passed: Callable[[], float]) -> bool:
-    return passed() < until
+def _in_time(on: Stage, until: float, passed: Callable[[], float]) -> bool:
+    return passed() < until and not on.allowance.ended
 
 
 class Search:
@@ -80,7 +80,7 @@ class Search:
             anomaly=self._anomaly, requirements=requirements, violation=violation, scenario=case.number,
             original=str(original.relative_to(folder)), minimal=str(saved[0].relative_to(folder)),
             history=str(saved[1].relative_to(folder)), operations=scenario.operations, shown=len(showing),
-            reruns=RERUNS, story=tuple(story(history, violation.records)),
+            reruns=len(again), story=tuple(story(history, violation.records)),
         )  # fmt: skip
 
     async def smallest_of(self, cases: Sequence[Case]) -> tuple[Case, Scenario, History]:

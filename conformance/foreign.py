@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from eventproof.adapters.errors import EventproofError
+from eventproof.adapters.secret import redacted
 
 
 class ForeignError(EventproofError):
-    """An adapter or its target raised something that is not of the port. trace: its traceback."""
+    """An adapter or its target raised something that is not of the port. trace: its traceback, redacted."""
 
     def __init__(self, where: str, trace: str) -> None:
         super().__init__(where, trace)
@@ -29,4 +30,4 @@ def foreign(where: str) -> Iterator[None]:
     except EventproofError:
         raise
     except Exception as error:  # an adapter may raise anything; it becomes a finding, never silence
-        raise ForeignError(where, traceback.format_exc()) from error
+        raise ForeignError(where, redacted(traceback.format_exc())) from error

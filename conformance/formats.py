@@ -15,6 +15,7 @@ import msgspec
 
 from eventproof import schemas
 from eventproof.adapters.claims import Claims
+from eventproof.conformance import manifest
 from eventproof.conformance.history.record import Header, Record
 from eventproof.conformance.report.report import Report
 from eventproof.conformance.scenario import Scenario
@@ -27,6 +28,8 @@ FORMATS: Mapping[str, tuple[type, str]] = {
     "history-header": (Header, "The first line of a history file"),
     "history-record": (Record, "Every other line of a history file"),
     "report": (Report, "report.json: the result of one run"),
+    "manifest-header": (manifest.Header, "The first line of a manifest.jsonl"),
+    "manifest-entry": (manifest.Entry, "Every other line of a manifest.jsonl"),
     "matrix": (Selftest, "matrix.json: the kill matrix of one corpus"),
 }
 DELIVERED = ("process", "session", "group", "topic", "delivery")

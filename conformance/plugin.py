@@ -28,11 +28,16 @@ class InvalidAdapter(EventproofError):
 
 
 class Plugin(msgspec.Struct, frozen=True):
-    """A broker to test: how to connect, and what its target offers beside the port."""
+    """A broker to test: how to connect, and the object, if any, that offers something beside the port."""
 
     name: str
     connect: Connect
-    facilities: Facilities
+    target: object = None
+
+    @property
+    def facilities(self) -> Facilities:
+        """What the target offers at this moment: some of it is known only once it has started."""
+        return facilities(self.target)
 
 
 def ours(name: str) -> Plugin:
@@ -65,7 +70,7 @@ def _plugin(name: str, module: ModuleType, attribute: str) -> Plugin:
     connect = getattr(module, attribute, None)
     if not callable(connect):
         raise InvalidAdapter(f"{name} has no callable {attribute!r} that opens a connection")
-    return Plugin(name, connect, facilities(getattr(module, "target", None)))
+    return Plugin(name, connect, getattr(module, "target", None))
 
 
 def _from_file(path: Path) -> ModuleType:

@@ -18,7 +18,6 @@ from eventproof.conformance.mutants import MUTANTS, ODD, Mutant
 from eventproof.conformance.plugin import Plugin
 from eventproof.conformance.rules.judge import judge
 from eventproof.conformance.scenario import Scenario
-from eventproof.conformance.targets.facilities import facilities
 from eventproof.conformance.targets.memory import MemoryTarget, connect
 from eventproof.conformance.verdict import Total, totals, verdicts
 from eventproof.spec import requirements
@@ -87,7 +86,7 @@ def corpus(scenarios: int, seed: int) -> Sequence[Scenario]:
 
 def plugin(mutant: Mutant) -> Plugin:
     """A mutant as a broker to test."""
-    return Plugin(mutant.name, partial(connect, engine=mutant.engine), facilities(MemoryTarget()))
+    return Plugin(mutant.name, partial(connect, engine=mutant.engine), MemoryTarget())
 
 
 async def _try(mutant: Mutant, scenarios: Sequence[Scenario]) -> Kill:

@@ -63,6 +63,7 @@ ATTEMPTS: tuple[int | None, ...] = (None, 1, 2, 2, 3, 3, 4, None)
 IN_FLIGHT = (16, 1, 2, 4)
 STARTS: tuple[Literal["earliest", "latest"], ...] = ("earliest", "earliest", "earliest", "latest")
 
+TOPICS, PARTITIONS, GROUPS = (1, 1, 1, 2), (1, 2, 3, 4), (1, 1, 2)
 SMALL, MEDIUM, LARGE = (1, 8), (9, 32), (300, 360)  # publish calls
 GAPS = 12  # ticks that one publisher may wait in all
 LARGE_KEYS = 100
@@ -80,12 +81,12 @@ def from_bytes(noise: bytes) -> Scenario:
     """The scenario that a byte string stands for."""
     numbers, events = Numbers(noise[:STRUCTURE]), noise[STRUCTURE:]
     count, keys = _size(numbers)
-    topics = tuple(_topic(numbers) for _ in range(numbers.pick((1, 1, 1, 2))))
+    topics = tuple(_topic(numbers) for _ in range(numbers.pick(TOPICS)))
     pool = tuple(numbers.pick(POOL) for _ in range(numbers.pick((1, 2, 3, 4))))
     publishers = _publishers(
         numbers.pick((1, 2, 3)), keys, topics, len(pool), events[: BYTES_PER_EVENT * count]
     )
-    groups = tuple(_group(numbers, len(topics), count) for _ in range(numbers.pick((1, 1, 2))))
+    groups = tuple(_group(numbers, len(topics), count) for _ in range(numbers.pick(GROUPS)))
     acts = behaviours(numbers, groups, count) if numbers.below(4) else ()
     return Scenario(topics=topics, payloads=pool, publishers=publishers, groups=groups, behaviours=acts)
 
@@ -100,7 +101,7 @@ def _size(numbers: Numbers) -> tuple[int, int]:
 
 
 def _topic(numbers: Numbers) -> Topic:
-    return Topic(partitions=numbers.pick((1, 2, 3, 4)), window=numbers.pick((None, 3, 4, 6)))
+    return Topic(partitions=numbers.pick(PARTITIONS), window=numbers.pick((None, 3, 4, 6)))
 
 
 def _group(numbers: Numbers, topics: int, count: int) -> Group:

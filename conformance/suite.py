@@ -12,20 +12,38 @@ import msgspec
 from eventproof.adapters import clock
 from eventproof.adapters.claims import Claims
 from eventproof.adapters.errors import EventproofError
+from eventproof.adapters.secret import redacted
 from eventproof.conformance import strategies
 from eventproof.conformance.case import Case, Watcher, save_case
+from eventproof.conformance.demand import without_oversize
 from eventproof.conformance.execution.stage import Stage, run_on, stage
+from eventproof.conformance.execution.visiting import Guest
 from eventproof.conformance.explain import TRIED, explain
 from eventproof.conformance.fitting import fit
 from eventproof.conformance.plugin import Plugin
 from eventproof.conformance.report.counts import count
-from eventproof.conformance.report.report import Counts, Report, save
+from eventproof.conformance.report.report import Counts, Report, Visited, save
 from eventproof.conformance.rules.judge import judge
-from eventproof.conformance.scenario import Scenario
-from eventproof.conformance.verdict import Total, decisive, profile_reasons, profile_states, totals, verdicts
+from eventproof.conformance.scenario import Group, Policy, Scenario, Topic
+from eventproof.conformance.verdict import (
+    LARGE,
+    RESTART,
+    ProfileState,
+    Total,
+    decisive,
+    profile_reasons,
+    profile_states,
+    totals,
+    verdicts,
+)
 from eventproof.spec import requirements
 
 CHUNK = 200  # scenarios that are in memory at once
+# No scenario has more on a broker than this one: every topic, every lane, every dead-letter topic.
+LARGEST = Scenario(
+    topics=(Topic(partitions=max(strategies.PARTITIONS)),) * max(strategies.TOPICS),
+    groups=(Group(policy=Policy(max_attempts=1)),) * max(strategies.GROUPS),
+)
 
 
 class MalformedRun(EventproofError):
@@ -34,13 +52,14 @@ class MalformedRun(EventproofError):
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """One run to be made. budget: seconds for making all counterexamples smaller. keep: which scenarios
-    and histories to save. claims: from what the adapter claims to what is judged."""
+    and histories to save. claims: from what the adapter claims to what is judged. guest: for a run on
+    a server that is not ours."""
 
     plugin: Plugin
     tier: str = "core"
     count: int = 200
     seed: int = 1
-    url: str | None = None
+    guest: Guest | None = None
     options: Mapping[str, Any] = {}
     claims: Callable[[Claims], Claims] = lambda claims: claims
     profiles: tuple[str, ...] = ()
@@ -60,12 +79,9 @@ async def _run(plan: Plan, watcher: Watcher) -> Report:
     passed, found, counts = clock.stopwatch(), dict[str, Total](), Counts()
     failing: dict[str, list[Case]] = {}
     async with stage(
-        plan.plugin,
-        name=f"eventproof-{plan.seed}",
-        url=plan.url,
-        options=dict(plan.options),
-        claims=plan.claims,
-    ) as on:
+        plan.plugin, name=f"eventproof-{plan.seed}", url=None, options=plan.options, claims=plan.claims,
+        guest=plan.guest,
+    ) as on:  # fmt: skip
         codes = decisive(requirements, on.site.claims)
         for chunk in _chunks(plan, on.site.offered, watcher):
             cases = await _cases(on, chunk, watcher)
@@ -73,18 +89,44 @@ async def _run(plan: Plan, watcher: Watcher) -> Report:
             totals(((case.number, case.findings) for case in cases), found)
             count((case.history for case in cases), (case.scenario for case in cases), counts)
             _keep_smallest(cases, codes, failing)
-        judged = verdicts(requirements, on.site.claims, found, lacking=_lacking(plan.plugin))
+            if on.allowance.ended:
+                break
+        judged = verdicts(requirements, on.site.claims, found, lacking=_lacking(plan))
         examples = await explain(judged, failing, on, plan.folder, plan.budget, watcher)
-    states = profile_states(judged, on.site.claims, plan.profiles)
-    report = Report(
-        target=plan.plugin.name, tier=plan.tier, seed=plan.seed, seconds=round(passed(), 1),
-        started=(clock.now() - timedelta(seconds=passed())).isoformat(timespec="seconds"),
-        versions=on.site.versions, options={name: str(value) for name, value in plan.options.items()},
-        claims=on.site.claims, counts=counts, verdicts=judged, counterexamples=examples,
-        profiles=states, reasons=profile_reasons(judged, on.site.claims, states),
-    )  # fmt: skip
-    save(report, plan.folder)
+        states = _complete(profile_states(judged, on.site.claims, plan.profiles), on)
+        report = Report(
+            target=plan.plugin.name, tier=plan.tier, seed=plan.seed, seconds=round(passed(), 1),
+            started=(clock.now() - timedelta(seconds=passed())).isoformat(timespec="seconds"),
+            versions=on.site.versions, options=on.site.configuration, claims=on.site.claims, counts=counts,
+            verdicts=judged, counterexamples=examples, visit=_visited(plan, on),
+            profiles=states, reasons=_reasons(profile_reasons(judged, on.site.claims, states), on),
+        )  # fmt: skip
+        save(report, plan.folder)  # before the stage ends: what it leaves behind must not cost the report
     return report
+
+
+def _visited(plan: Plan, on: Stage) -> Visited | None:
+    if plan.guest is None or on.terms is None:
+        return None
+    return Visited(
+        url=redacted(plan.guest.visit.url), namespace=plan.guest.visit.namespace, planned=plan.count,
+        caps=plan.guest.visit.caps, at_once=on.terms.at_once, notes=on.terms.notes, ended=on.allowance.ended,
+        removed=plan.plugin.facilities.remove is not None,
+    )  # fmt: skip
+
+
+def _complete(states: Mapping[str, ProfileState], on: Stage) -> Mapping[str, ProfileState]:
+    """No profile is conformant by what a cap kept from being tried."""
+    if not on.allowance.ended:
+        return states
+    return {name: "partial" if state == "conformant" else state for name, state in states.items()}
+
+
+def _reasons(found: Mapping[str, str], on: Stage) -> Mapping[str, str]:
+    """Of each profile that is not conformant also the cap that was reached."""
+    if not on.allowance.ended:
+        return found
+    return {name: "; ".join(filter(None, (reason, on.allowance.ended))) for name, reason in found.items()}
 
 
 def _chunks(plan: Plan, offered: Claims, watcher: Watcher) -> Iterator[list[tuple[int, Scenario]]]:
@@ -95,6 +137,8 @@ def _chunks(plan: Plan, offered: Claims, watcher: Watcher) -> Iterator[list[tupl
         watcher.phase("drawing scenarios", 1)
         drawn = strategies.generate(size, plan.seed + first)
         watcher.step()
+        if _lacks_large(plan):
+            drawn = [without_oversize(scenario) for scenario in drawn]
         yield list(enumerate((fit(scenario, offered) for scenario in drawn), first + 1))
 
 
@@ -103,7 +147,7 @@ async def _cases(on: Stage, chunk: list[tuple[int, Scenario]], watcher: Watcher)
     histories = await on.run([scenario for _, scenario in chunk], watcher.step)
     watcher.phase("judging histories", len(chunk))
     cases = []
-    for (number, scenario), history in zip(chunk, histories, strict=True):
+    for (number, scenario), history in zip(chunk, histories, strict=False):
         cases.append(Case(number, scenario, history, judge(history)))
         watcher.step()
     return cases
@@ -131,5 +175,13 @@ def _save(plan: Plan, cases: list[Case], codes: frozenset[str]) -> None:
             )
 
 
-def _lacking(plugin: Plugin) -> frozenset[str]:
-    return frozenset(name for name in ("read_log", "positions") if getattr(plugin.facilities, name) is None)
+def _lacking(plan: Plan) -> frozenset[str]:
+    offered = plan.plugin.facilities
+    names = {name for name in ("read_log", "positions") if getattr(offered, name) is None}
+    if plan.guest is not None:
+        names |= {RESTART, LARGE} if _lacks_large(plan) else {RESTART}
+    return frozenset(names)
+
+
+def _lacks_large(plan: Plan) -> bool:
+    return plan.guest is not None and not plan.guest.visit.caps.large

@@ -17,6 +17,8 @@ ProfileState = Literal["conformant", "partial", "failed", "not claimed"]
 
 STUCK = frozenset({"L1", "L2", "P4"})
 SEEN_BY_LOG = {"C4": "read_log", "C7": "read_log", "B4": "positions"}
+LARGE, RESTART = "--allow-large", "restart"  # what a run on a server that is not ours may lack too
+REFUSED = "A2"  # needs publishes that are refused, as one is that is too large
 KEPT = 20  # violations kept per anomaly; all are counted
 
 # What an adapter has to claim before a profile means anything; any one set of several is enough.
@@ -97,7 +99,7 @@ def verdicts(
     *,
     lacking: frozenset[str] = frozenset(),
 ) -> tuple[Verdict, ...]:
-    """One verdict for each requirement that runs decide. lacking: facilities that the target has not."""
+    """One verdict for each requirement that runs decide. lacking: facilities that the run has not."""
     claimed = msgspec.to_builtins(claims)
     return tuple(
         _verdict(requirement, requirement.applies(claimed), found, lacking)
@@ -113,7 +115,7 @@ def _verdict(
     exercised = max(total.exercised for total in of_codes)
     shown = [scenario for total in of_codes for scenario, _ in total.shown]
     broken = tuple(code for code, total in zip(requirement.anomalies, of_codes, strict=True) if total.count)
-    missing = sorted({SEEN_BY_LOG[code] for code in requirement.anomalies if code in SEEN_BY_LOG} & lacking)
+    missing = _missing(requirement, exercised, lacking)
     state = _state(requirement, claimed, broken, exercised, bool(missing))
     return Verdict(
         requirement=requirement.id,
@@ -129,6 +131,17 @@ def _verdict(
         anomalies=broken,
         evidence=_evidence(state, requirement, exercised, broken, missing),
     )
+
+
+def _missing(requirement: Requirement, exercised: int, lacking: frozenset[str]) -> Sequence[str]:
+    """What the requirement needs and the run has not."""
+    seen_by = {SEEN_BY_LOG[code] for code in requirement.anomalies if code in SEEN_BY_LOG}
+    found = [f"{name} of the target" for name in sorted(seen_by & lacking)]
+    if LARGE in lacking and REFUSED in requirement.anomalies and exercised < requirement.exercise:
+        found.append(LARGE)
+    if RESTART in lacking and requirement.verify == "fault":
+        found.append("a server of its own")
+    return found
 
 
 def _state(
@@ -153,7 +166,7 @@ def _evidence(
     if broken:
         return ", ".join(broken)
     if missing:
-        return f"needs {' and '.join(missing)} of the target"
+        return f"needs {' and '.join(missing)}"
     if state == "not checked":
         return "needs the tier `fault`"
     if state == "inconclusive":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
@@ -14,12 +15,14 @@ from typing import Any
 import click
 
 from eventproof.adapters.errors import EventproofError
+from eventproof.adapters.secret import redacted
 
 CONFORMANT, FAILED, PARTIAL, BROKEN, USAGE = 0, 1, 2, 3, 4
 COMMANDS = {
     "run": "Give a verdict per guarantee for a broker.",
     "check": "Judge saved histories again.",
     "replay": "Run one saved scenario on a broker.",
+    "cleanup": "Remove what a killed run left on a server that is not ours.",
     "list": "List the requirements.",
     "explain": "Tell one requirement: text, intent, rule, mutants.",
     "broker": "Start a broker to develop with.",
@@ -68,9 +71,18 @@ def eventproof() -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; always ends the process. What adapters log is no part of what it says."""
     logging.getLogger("eventproof").addHandler(logging.NullHandler())
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(_Redacted())
     # Else Hypothesis leaves a folder of its own wherever the command is called.
     os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(Path(tempfile.gettempdir()) / "hypothesis"))
     sys.exit(_run(arguments))
+
+
+class _Redacted(logging.Formatter):
+    """What libraries say when nobody listens to them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redacted(super().format(record))
 
 
 def _run(arguments: list[str] | None) -> int:
@@ -80,7 +92,9 @@ def _run(arguments: list[str] | None) -> int:
         click.echo(help_text.format_message())
         return CONFORMANT
     except click.ClickException as error:
-        error.show()
+        said = io.StringIO()
+        error.show(file=said)
+        click.echo(redacted(said.getvalue()), err=True, nl=False)
         return USAGE
     except (click.Abort, KeyboardInterrupt):
         click.echo("eventproof: interrupted", err=True)
@@ -89,6 +103,6 @@ def _run(arguments: list[str] | None) -> int:
         EventproofError,
         OSError,
     ) as error:  # of the system: a folder that cannot be written, no connection
-        click.echo(f"eventproof: {error}", err=True)
+        click.echo(f"eventproof: {redacted(str(error))}", err=True)
         return BROKEN
     return result if isinstance(result, int) else CONFORMANT

@@ -10,11 +10,14 @@ import click
 
 from eventproof.adapters import clock
 from eventproof.conformance.cli import options as _options
+from eventproof.conformance.cli import visiting
 from eventproof.conformance.cli.console import Progress, console
+from eventproof.conformance.cli.dry import dry_run
 from eventproof.conformance.cli.main import CONFORMANT, FAILED, PARTIAL
+from eventproof.conformance.demand import demand
 from eventproof.conformance.report import table
 from eventproof.conformance.report.report import Report
-from eventproof.conformance.suite import Plan, run
+from eventproof.conformance.suite import LARGEST, Plan, run
 from eventproof.conformance.verdict import PROFILES
 
 TIERS = {"smoke": 40, "core": 200}  # scenarios
@@ -33,32 +36,49 @@ BUDGET = "Seconds for making counterexamples smaller."
 @click.option("--report", "folder", type=FOLDER, help="Folder for all that is saved.")
 @click.option("--keep", type=click.Choice(["all", "failed"]), default="all", show_default=True, help=KEEP)
 @click.option("--budget", type=click.FloatRange(min=0), default=60.0, show_default=True, help=BUDGET)
+@visiting.server
 def command(target: str | None, adapter: str | None, **given: Any) -> int:
     """Run generated scenarios on a broker and give a verdict per guarantee.
 
-    TARGET is memory, nats (JetStream) or nats-core; a NATS server is started and stopped by this command.
+    TARGET is memory, nats (JetStream) or nats-core. A NATS server is started and stopped by this command, or
+    given by --url: that one is never stopped, paused or configured; all that is made there has names of its
+    own, stays below the caps, and is removed in the end.
     """
-    plan = Plan(
-        plugin=_options.chosen(target, adapter),
-        tier=given["tier"],
-        count=given["scenarios"] or TIERS[given["tier"]],
-        seed=given["seed"],
-        options=_options.pairs(given["options"], "--option"),
-        claims=_options.claiming(given["claims"]),
-        profiles=given["profiles"] or tuple(PROFILES),
-        folder=given["folder"] or _folder(target or "adapter"),
-        keep=given["keep"],
-        budget=given["budget"],
-    )
-    with Progress() as progress:
+    plan = _plan(target, adapter, **given)
+    if plan.guest is not None and given["dry_run"]:
+        console.print(dry_run(plan.plugin, plan.guest, plan.count), crop=False)
+        return CONFORMANT
+    with Progress() as progress, visiting.interruptible(plan.guest):
         report = run(plan, progress)
     console.print(table.render(report, plan.folder, _named(target, adapter, **given)), crop=False)
     return exit_code(report, asked=bool(given["profiles"]))
 
 
+def _plan(target: str | None, adapter: str | None, **given: Any) -> Plan:
+    options = _options.pairs(given["options"], "--option")
+    folder = given["folder"] or _folder(target or "adapter")
+    plugin = _options.chosen(target, adapter)
+    given = {**given, "adapter": adapter}
+    return Plan(
+        plugin=plugin,
+        guest=visiting.guest(given, options, target, folder, demand(LARGEST)),
+        tier=given["tier"],
+        count=given["scenarios"] or TIERS[given["tier"]],
+        seed=given["seed"],
+        options=options,
+        claims=_options.claiming(given["claims"]),
+        profiles=given["profiles"] or tuple(PROFILES),
+        folder=folder,
+        keep=given["keep"],
+        budget=given["budget"],
+    )
+
+
 def _named(target: str | None, adapter: str | None, **given: Any) -> str:
     """The broker as `replay` has to be told of it."""
     named = ["--adapter", adapter] if adapter else [target or ""]
+    if given["url"]:
+        named += ["--url", given["url"]]
     for option, texts in (("--option", given["options"]), ("--claim", given["claims"])):
         named += [word for text in texts for word in (option, text)]
     return shlex.join(named)

@@ -9,7 +9,6 @@ from eventproof.adapters.port import Delivery
 from eventproof.conformance.events import DEAD_LETTER, call_of
 from eventproof.conformance.execution.run import Run
 
-READER = "reader"
 READER_LEASE = 4  # ticks
 
 
@@ -18,7 +17,7 @@ async def read_dead(run: Run, topic: str, joined: asyncio.Event) -> None:
     async with (
         run.connection() as broker,
         broker.subscribe(
-            topic, group=READER, policy=Policy(ack_timeout=READER_LEASE * run.site.tick)
+            topic, group=run.reader, policy=Policy(ack_timeout=READER_LEASE * run.site.tick)
         ) as letters,
     ):
         joined.set()

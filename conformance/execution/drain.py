@@ -14,7 +14,7 @@ import msgspec
 
 from eventproof.adapters.port import Broker
 from eventproof.conformance.execution.consumer import Member
-from eventproof.conformance.execution.deadletters import READER, READER_LEASE, read_dead
+from eventproof.conformance.execution.deadletters import READER_LEASE, read_dead
 from eventproof.conformance.execution.run import SLACK, Run, wait_for_all
 from eventproof.conformance.history.recorder import NANOSECONDS
 from eventproof.conformance.scenario import TYPES, Consumer, Publish
@@ -32,7 +32,7 @@ async def drain(run: Run) -> None:
     tasks = [member.start() for member in members]
     letters = {topic: asyncio.Event() for topic in run.dead_topics if topic}
     readers = [
-        asyncio.ensure_future(run.guarded(READER, partial(read_dead, run, topic, joined)))
+        asyncio.ensure_future(run.guarded(run.reader, partial(read_dead, run, topic, joined)))
         for topic, joined in letters.items()
     ]
     try:
@@ -75,11 +75,11 @@ async def _probe(run: Run) -> None:
     for that is over."""
     loop = asyncio.get_running_loop()
     enough = run.site.within * MARGIN
-    deadline, missing = loop.time() + enough, probes(run)
+    deadline, missing = loop.time() + enough - run.held(), probes(run)
     calls = count(max((step.call for step in missing), default=0) + 1)
     awaited: set[tuple[str, int]] = set()
     async with run.connection() as broker:
-        while missing and loop.time() < deadline and not run.broken.is_set():
+        while missing and loop.time() < deadline + run.held() and not run.broken.is_set():
             confirmed = await _publish(run, broker, missing, enough)
             awaited.update(
                 pair
@@ -96,7 +96,7 @@ async def _probe(run: Run) -> None:
 async def _publish(run: Run, broker: Broker, steps: Sequence[Publish], seconds: float) -> list[bool]:
     """Publish side by side; which ones were confirmed. A call that does not end in time stays open."""
     calls = [asyncio.ensure_future(run.publish(broker, "prober", step, probe=True)) for step in steps]
-    await wait_for_all(calls, seconds)
+    await wait_for_all(calls, seconds, run.held)
     return [not call.cancelled() and call.result() for call in calls]
 
 
@@ -134,13 +134,13 @@ async def _idle_twice(run: Run, topic: str, group: str, gap: float, within: floa
     loop = asyncio.get_running_loop()
     deadline = loop.time() + within
     while loop.time() < deadline and not run.broken.is_set():
-        before = await counters(run, topic, group or READER)
+        before = await counters(run, topic, group or run.reader)
         start = loop.time()
         await asyncio.sleep(gap if _is_idle(before) else run.site.tick / POLLS_PER_TICK)
         if not _is_idle(before):
             continue
         passed = int((loop.time() - start) * NANOSECONDS)
-        after = await counters(run, topic, group or READER)
+        after = await counters(run, topic, group or run.reader)
         if _is_idle(after) and after["last"] == before["last"]:
             again = {f"{name}_again": number for name, number in after.items()}
             run.record("drained", topic=topic, group=group, numbers={**before, **again, "gap_ns": passed})

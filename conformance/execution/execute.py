@@ -70,7 +70,9 @@ def _topics(run: Run) -> list[str]:
 
 
 async def _provision(run: Run) -> None:
-    provision = run.site.facilities.provision
+    provision, announce = run.site.facilities.provision, run.site.facilities.announce
+    if provision is None and announce is not None:
+        announce(_topics(run))
     if provision is not None:
         plans = [
             (name, plan.partitions, plan.window)
@@ -122,7 +124,7 @@ async def _publish(run: Run) -> None:
         run.guarded(f"p{number}", partial(publish_all, run, f"p{number}", steps, until))
         for number, steps in enumerate(run.scenario.publishers)
     )
-    await wait_for_all(work, while_open + run.site.within * MARGIN)
+    await wait_for_all(work, while_open + run.site.within * MARGIN, run.held)
     run.release_joins()
 
 

@@ -16,6 +16,7 @@ from eventproof.adapters.errors import EventproofError, Indeterminate, Rejected
 from eventproof.adapters.policy import Policy
 from eventproof.adapters.port import Broker
 from eventproof.conformance.events import digest_of, event_of
+from eventproof.conformance.execution.limits import Pace, Turns
 from eventproof.conformance.foreign import ForeignError, foreign
 from eventproof.conformance.history.recorder import NANOSECONDS, Recorder
 from eventproof.conformance.scenario import Act, Group, Payload, Publish, Scenario
@@ -28,7 +29,7 @@ SLACK = 0.1  # seconds within which a judgement by time is void
 class Site(msgspec.Struct, frozen=True, kw_only=True):
     """Where scenarios run. connect: opens one participant's connection. claims: what is judged. offered: what
     the adapter claims by itself. within: seconds after which a confirmed event that was not delivered
-    counts as stuck."""
+    counts as stuck. pace: of all publishes. group_prefix: what the names of groups begin with."""
 
     connect: Callable[[], AbstractAsyncContextManager[Broker]]
     claims: Claims
@@ -38,6 +39,8 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     versions: Mapping[str, str] = {}
     target: str = ""
     configuration: Mapping[str, str] = {}
+    pace: Pace = msgspec.field(default_factory=Pace)
+    group_prefix: str = ""
 
     @property
     def tick(self) -> float:
@@ -51,9 +54,11 @@ class Run:
         self.scenario = scenario
         self.site = site
         self.record = Recorder()
+        self.turns = Turns(site.pace)
         self.broken = asyncio.Event()
         self.topics = [f"{namespace}-t{number}" for number in range(len(scenario.topics))]
-        self.groups = [f"g{number}" for number in range(len(scenario.groups))]
+        self.groups = [f"{site.group_prefix}g{number}" for number in range(len(scenario.groups))]
+        self.reader = f"{site.group_prefix}reader"
         self.dead_topics = [self._dead_topic(number, group) for number, group in enumerate(scenario.groups)]
         self.policies = [self._policy(number, group) for number, group in enumerate(scenario.groups)]
         self.acts = {(b.group, b.call): b.acts for b in scenario.behaviours}
@@ -117,6 +122,10 @@ class Run:
     def claims(self) -> Claims:
         return self.site.claims
 
+    def held(self) -> float:
+        """Seconds in which the pace held publishes up."""
+        return self.turns.held
+
     def settled(self, group: int, call: int) -> None:
         """A group has acked a call's event."""
         self.acked.add((self.groups[group], call))
@@ -140,7 +149,8 @@ class Run:
         self.progress.set()
 
     async def publish(self, broker: Broker, process: str, step: Publish, *, probe: bool = False) -> bool:
-        """One publish call, recorded. Whether it was confirmed."""
+        """One publish call, recorded, once it is its turn. Whether it was confirmed."""
+        await self.turns.wait()
         event, expires = self._event(step, Payload() if probe else self.scenario.payloads[step.payload])
         call = step.call
         self.record(
@@ -202,11 +212,20 @@ class Run:
                 future.set_result(None)
 
 
-async def wait_for_all(work: Iterable[Awaitable[object]], seconds: float) -> None:
-    """Wait until all of it is done; what is not within so many seconds is cancelled."""
+async def wait_for_all(
+    work: Iterable[Awaitable[object]], seconds: float, held: Callable[[], float] = lambda: 0.0
+) -> None:
+    """Wait until all of it is done; what is not within so many seconds is cancelled. held: seconds so far
+    that do not count."""
     tasks = [asyncio.ensure_future(one) for one in work]
-    if tasks:
-        _, late = await asyncio.wait(tasks, timeout=seconds)
+    loop, late = asyncio.get_running_loop(), set(tasks)
+    deadline = loop.time() + seconds - held()
+    try:
+        while late:
+            _, late = await asyncio.wait(late, timeout=max(deadline + held() - loop.time(), 0))
+            if deadline + held() <= loop.time():
+                break
+    finally:
         for task in late:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

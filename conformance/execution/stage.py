@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+import signal
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta, timezone
 from typing import Any, TypeVar
@@ -12,15 +14,22 @@ import msgspec
 
 from eventproof.adapters import clock
 from eventproof.adapters.claims import Claims
+from eventproof.adapters.secret import redacted
+from eventproof.conformance.demand import weight
 from eventproof.conformance.execution.execute import execute
+from eventproof.conformance.execution.limits import Allowance, Pace
 from eventproof.conformance.execution.run import Site
 from eventproof.conformance.execution.virtual import VirtualLoop
+from eventproof.conformance.execution.visiting import Guest, attached, preflight
 from eventproof.conformance.foreign import foreign
 from eventproof.conformance.history.collection import collection_paused
 from eventproof.conformance.history.record import History
 from eventproof.conformance.plugin import Plugin
 from eventproof.conformance.scenario import Scenario
+from eventproof.conformance.targets.facilities import Facilities
+from eventproof.conformance.targets.guard import guarded
 from eventproof.conformance.targets.target import Clock
+from eventproof.conformance.targets.visit import Terms
 
 VIRTUAL_START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 AT_ONCE = {"virtual": 1, "real": 48}  # scenarios side by side
@@ -30,25 +39,43 @@ Result = TypeVar("Result")
 
 
 class Stage:
-    """Runs scenarios on one broker, each in a namespace of its own."""
+    """Runs scenarios on one broker, each in a namespace of its own.
 
-    def __init__(self, site: Site, name: str) -> None:
+    allowance: what they may take together. terms: what a preflight found; None on a broker of our own.
+    """
+
+    def __init__(
+        self, site: Site, name: str, *, allowance: Allowance | None = None, terms: Terms | None = None
+    ) -> None:
         self.site = site
+        self.allowance = allowance or Allowance()
+        self.terms = terms
         self._name = name
         self._runs = 0
-        self._room = asyncio.Semaphore(AT_ONCE[site.facilities.clock])
+        self._room = asyncio.Semaphore(AT_ONCE[site.facilities.clock] if terms is None else terms.at_once)
 
     async def run(
         self, scenarios: Sequence[Scenario], done: Callable[[], None] = lambda: None
     ) -> list[History]:
-        """The history of each scenario, in their order. done: called as each one ends."""
-        with collection_paused():
-            return await asyncio.gather(*(self._one(scenario, done) for scenario in scenarios))
+        """The histories of the scenarios, in their order: of all, or of the first ones if a cap was reached.
+        done: called as each one ends."""
+        tasks = [asyncio.ensure_future(self._one(scenario, done)) for scenario in scenarios]
+        try:
+            with collection_paused():
+                found = await asyncio.gather(*tasks)
+        finally:  # each removes what it made, also if another one failed or all are to end
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        return [history for history in found if history is not None]
 
-    async def _one(self, scenario: Scenario, done: Callable[[], None]) -> History:
+    async def _one(self, scenario: Scenario, done: Callable[[], None]) -> History | None:
+        """None if there is no allowance left: then there is none for any later one."""
         self._runs += 1
         namespace = f"{self._name}-{self._runs}"
         async with self._room:
+            if not self.allowance.take(weight(scenario, self.site.facilities.max_payload)):
+                return None
             history = await execute(scenario, self.site, namespace)
         done()
         return history
@@ -56,40 +83,64 @@ class Stage:
 
 @asynccontextmanager
 async def stage(
-    plugin: Plugin, *, name: str, url: str | None, options: dict[str, Any], claims: Callable[[Claims], Claims]
+    plugin: Plugin,
+    *,
+    name: str,
+    url: str | None,
+    options: Mapping[str, Any],
+    claims: Callable[[Claims], Claims],
+    guest: Guest | None = None,
 ) -> AsyncIterator[Stage]:
     """Bring the broker up and keep one connection open, so that it lives as long as the stage.
 
-    claims: what to judge by, given what the adapter claims.
+    claims: what to judge by, given what the adapter claims. guest: for a server that is not ours, in place of
+    name, url and options. Raises NotReady, InvalidManifest, LeftBehind.
     """
     async with AsyncExitStack() as stack:
         with foreign(f"{plugin.name} cannot be reached"):
-            address = await stack.enter_async_context(plugin.facilities.start(url))
-            admin = await stack.enter_async_context(plugin.connect(address, **options))
+            start = plugin.facilities.start(url) if guest is None else attached(plugin, guest.visit)
+            address = await stack.enter_async_context(start)
+            offered = plugin.facilities  # some of it is known only now
+            given = {**(options if guest is None else guest.visit.options), **offered.options}
+            admin = await stack.enter_async_context(plugin.connect(address, **given))
+            terms = None if guest is None else await preflight(offered, guest.visit, guest.demand)
+        if guest is not None:
+            offered = await stack.enter_async_context(guarded(offered, guest.header, guest.manifest))
         site = Site(
-            connect=lambda: plugin.connect(address, **options),
+            connect=lambda: plugin.connect(address, **given),
             claims=claims(admin.claims),
             offered=admin.claims,
-            facilities=_limited(plugin, admin.claims),
-            within=WITHIN_TICKS * plugin.facilities.tick,
-            versions=plugin.facilities.versions() if plugin.facilities.versions else {},
+            facilities=_limited(offered, admin.claims),
+            within=WITHIN_TICKS * offered.tick,
+            versions=offered.versions() if offered.versions else {},
             target=plugin.name,
-            configuration={name: str(value) for name, value in options.items()},
+            configuration={name: redacted(str(value)) for name, value in given.items()},
+            pace=Pace(None if guest is None else guest.visit.caps.rate),
+            group_prefix="" if guest is None else f"{guest.visit.namespace}-",
         )
-        yield Stage(site, name)
+        if guest is None:
+            yield Stage(site, name)
+        else:
+            yield Stage(site, guest.visit.namespace, allowance=Allowance(guest.visit.caps), terms=terms)
 
 
-def _limited(plugin: Plugin, claims: Claims) -> Any:
+def _limited(offered: Facilities, claims: Claims) -> Facilities:
     """The payload limit is what the target knows, else what the adapter claims."""
-    if plugin.facilities.max_payload is not None:
-        return plugin.facilities
-    return msgspec.structs.replace(plugin.facilities, max_payload=claims.flow.max_payload)
+    if offered.max_payload is not None:
+        return offered
+    return msgspec.structs.replace(offered, max_payload=claims.flow.max_payload)
 
 
 def run_on(kind: Clock, work: Callable[[], Awaitable[Result]]) -> Result:
-    """Run to the end on a loop with that clock; wall time follows the virtual one."""
+    """Run to the end on a loop with that clock; wall time follows the virtual one.
+
+    On SIGINT or SIGTERM the work is cancelled, so that it leaves nothing behind; raises KeyboardInterrupt.
+    """
     if kind == "real":
-        return asyncio.run(_awaited(work))
+        try:
+            return asyncio.run(_interruptible(work))
+        except asyncio.CancelledError:
+            raise KeyboardInterrupt from None
     loop = VirtualLoop()
     token = clock.source.set(lambda: VIRTUAL_START + timedelta(seconds=loop.time()))
     try:
@@ -97,6 +148,14 @@ def run_on(kind: Clock, work: Callable[[], Awaitable[Result]]) -> Result:
     finally:
         clock.source.reset(token)
         loop.close()
+
+
+async def _interruptible(work: Callable[[], Awaitable[Result]]) -> Result:
+    task = asyncio.current_task()
+    if task is not None and threading.current_thread() is threading.main_thread():
+        for stopping in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(stopping, task.cancel)
+    return await work()
 
 
 async def _awaited(work: Callable[[], Awaitable[Result]]) -> Result:

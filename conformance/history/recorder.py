@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from eventproof.adapters.secret import redacted
 from eventproof.conformance.history.record import Header, History, Record
 
 NANOSECONDS = 1_000_000_000
+ADAPTERS_WORDS = ("reason", "error")
 
 
 class Recorder:
@@ -21,7 +23,10 @@ class Recorder:
         self.deliveries = 0
 
     def __call__(self, kind: str, **fields: Any) -> None:
-        """Record that `kind` happened, now."""
+        """Record that `kind` happened, now. What an adapter said may hold a secret, which is left out."""
+        for name in ADAPTERS_WORDS:
+            if fields.get(name):
+                fields[name] = redacted(fields[name])
         self.records.append(Record(i=len(self.records) + 1, t=self.nanoseconds(), kind=kind, **fields))
 
     def nanoseconds(self) -> int:

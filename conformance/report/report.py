@@ -9,6 +9,7 @@ import msgspec
 
 from eventproof.adapters.claims import Claims
 from eventproof.conformance.rules.rule import Violation
+from eventproof.conformance.targets.visit import Caps
 from eventproof.conformance.verdict import ProfileState, Verdict
 
 FORMAT = 1
@@ -51,6 +52,24 @@ class Counterexample(msgspec.Struct, frozen=True, kw_only=True):
     story: tuple[str, ...]
 
 
+class Visited(msgspec.Struct, frozen=True, kw_only=True):
+    """A run on a server that is not ours.
+
+    url: without secrets. at_once: scenarios side by side, after the preflight. notes: what
+    is different from a run on an own server. removed: everything that it made. ended: which cap ended the run
+    before all of the `planned` scenarios.
+    """
+
+    url: str
+    namespace: str
+    caps: Caps
+    at_once: int
+    planned: int
+    notes: tuple[str, ...] = ()
+    removed: bool = True
+    ended: str = ""
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """One run of the suite on one broker in one configuration. reasons: why a profile is not conformant."""
 
@@ -68,6 +87,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     reasons: Mapping[str, str] = {}
     verdicts: tuple[Verdict, ...]
     counterexamples: tuple[Counterexample, ...] = ()
+    visit: Visited | None = None
 
 
 def save(report: Report, folder: Path) -> Path:

@@ -106,6 +106,8 @@ def _profiles(report: Report) -> Table:
 
 def _counts(report: Report) -> Table:
     table, counts = _columns(2), report.counts
+    for name, text in _visit(report):
+        table.add_row(name, text)
     table.add_row(
         "evidence",
         f"{counts.scenarios} scenarios, {counts.operations} operations,"
@@ -114,6 +116,19 @@ def _counts(report: Report) -> Table:
         f" {counts.drains - counts.unproven} of {counts.drains} drains proven, in {report.seconds:g} s",
     )
     return table
+
+
+def _visit(report: Report) -> Iterator[tuple[str, Text]]:
+    """What is to be known of a run on a server that is not ours."""
+    if report.visit is None:
+        return
+    left = "; nothing is left there" if report.visit.removed else ""
+    yield "server", Text(f"{report.visit.url}, under {report.visit.namespace}{left}")
+    for note in report.visit.notes:
+        yield "note", Text(note)
+    if report.visit.ended:
+        done = f"{report.visit.ended} after {report.counts.scenarios} of {report.visit.planned} scenarios"
+        yield "ended", Text(f"{done}: partial at best", style="yellow")
 
 
 def _columns(number: int) -> Table:

@@ -11,16 +11,19 @@ import msgspec
 
 from eventproof.conformance.history.record import LogEntry
 from eventproof.conformance.targets.target import Clock
+from eventproof.conformance.targets.visit import Demand, Terms, Visit
 
 TICK = 0.25
 
 
 class Facilities(msgspec.Struct, frozen=True, kw_only=True):
-    """The parts of `Target` that are there; None for one that is not."""
+    """The parts of `Target` that are there; None for one that is not. announce: told of topics before they
+    are made, where nothing makes them but their use."""
 
     clock: Clock = "real"
     tick: float = TICK
     max_payload: int | None = None
+    options: Mapping[str, Any] = {}
     start: Callable[[str | None], AbstractAsyncContextManager[str]]
     provision: Callable[..., Awaitable[None]] | None = None
     remove: Callable[[Sequence[str]], Awaitable[None]] | None = None
@@ -29,10 +32,14 @@ class Facilities(msgspec.Struct, frozen=True, kw_only=True):
     positions: Callable[[str, str], Awaitable[Mapping[int, str]]] | None = None
     restart: Callable[[], Awaitable[None]] | None = None
     versions: Callable[[], Mapping[str, str]] | None = None
+    visit: Callable[[Visit], AbstractAsyncContextManager[str]] | None = None
+    preflight: Callable[[Visit, Demand], Awaitable[Terms]] | None = None
+    present: Callable[[], Awaitable[Sequence[str]]] | None = None
+    announce: Callable[[Sequence[str]], None] | None = None
 
 
 def facilities(target: object) -> Facilities:
-    """Read what `target` offers; None offers nothing."""
+    """Read what `target` offers now; None offers nothing. Some of it is known only after its start."""
     names = [field for field in Facilities.__struct_fields__ if hasattr(target, field)]
     found: dict[str, Any] = {name: getattr(target, name) for name in names}
     return Facilities(**{"start": _unmanaged, **found})

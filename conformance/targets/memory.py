@@ -31,6 +31,7 @@ class MemoryTarget:
     clock: Clock = "virtual"
     tick: ClassVar[float] = 10.0
     max_payload: int | None = None
+    options: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self) -> None:
         self._url = ""

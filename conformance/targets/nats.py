@@ -6,30 +6,37 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from typing import Final
+from typing import Any, Final
 
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig
 
-from eventproof.adapters.errors import Unsupported
+from eventproof.adapters.errors import Unreachable, Unsupported
 from eventproof.adapters.nats import api, connect, naming
 from eventproof.adapters.nats.link import Link, open_link, translated
 from eventproof.adapters.nats.options import Options
+from eventproof.adapters.nats.options import options as parse
 from eventproof.adapters.nats.permissions import ROLES, Role, permissions
 from eventproof.adapters.nats.provision import create, delete, find
 from eventproof.adapters.nats.publish import max_event
 from eventproof.conformance.events import call_of
 from eventproof.conformance.history.record import LogEntry
+from eventproof.conformance.targets import natspreflight, natsvisit
 from eventproof.conformance.targets.natsserver import NatsServer
 from eventproof.conformance.targets.target import Clock
+from eventproof.conformance.targets.visit import Demand, Terms, Visit
 from eventproof.schemas import binary
 from eventproof.schemas.errors import InvalidEvent
 
 __all__ = ["ROLES", "NatsTarget", "Role", "connect", "permissions", "target"]
 
 BATCH: Final = 500
+OWN: Final = Options(name="eventproof target")
 READER_IDLE: Final = 10.0  # seconds after which the server forgets a reader
+TICK: Final = 0.25
+EXPIRY: Final = 3600.0  # seconds after which events and groups on somebody's server are gone by themselves
+EXPIRY_TICKS: Final = 1000  # but never while a scenario may still need them
 
 
 class NatsTarget:
@@ -39,31 +46,56 @@ class NatsTarget:
     """
 
     clock: Clock = "real"
-    tick = 0.25
-    max_payload: int | None = None
 
     def __init__(self) -> None:
         self.server: NatsServer | None = None
+        self.tick = TICK
+        self.max_payload: int | None = None
+        self.options: Mapping[str, Any] = {}
         self._admin: Link | None = None
+        self._retention: float | None = None
 
     @asynccontextmanager
     async def start(self, url: str | None) -> AsyncIterator[str]:
         """Raises MissingServer, ServerFailed, Unreachable."""
         if url is not None:
-            async with self._attached(url):
+            async with self._attached(url, OWN):
                 yield url
             return
         self.server = NatsServer()
         try:
             await self.server.start()
-            async with self._attached(self.server.url):
+            async with self._attached(self.server.url, OWN):
                 yield self.server.url
         finally:
             server, self.server = self.server, None
             await server.remove()
 
+    @asynccontextmanager
+    async def visit(self, visit: Visit) -> AsyncIterator[str]:
+        """Raises Unreachable, InvalidOption, NotReady."""
+        options = parse({"name": "eventproof target", **natsvisit.options(visit)})
+        async with self._attached(visit.url, options) as link:
+            self.tick = await natsvisit.tick(TICK, lambda: api.check_jetstream(link))
+            self._retention = max(EXPIRY, EXPIRY_TICKS * self.tick)
+            self.options = {"forget_groups_after": self._retention, **natsvisit.options(visit)}
+            try:
+                yield visit.url
+            finally:
+                self.tick, self._retention, self.options = TICK, None, {}
+
+    async def preflight(self, visit: Visit, demand: Demand) -> Terms:
+        """Raises NotReady."""
+        inbox, expiry = self.options["inbox"], self._retention or EXPIRY
+        return await natspreflight.preflight(self._link, visit, demand, inbox, expiry)
+
+    async def present(self) -> Sequence[str]:
+        start = f"{self._link.prefix}~"
+        found = await natspreflight.overlapping(self._link)
+        return [name.removeprefix(start) for name in found if name.startswith(start)]
+
     async def provision(self, topic: str, *, partitions: int, window: float | None) -> None:
-        await create(self._link, topic, partitions=partitions, window=window)
+        await create(self._link, topic, partitions=partitions, window=window, retention=self._retention)
 
     async def remove(self, topics: Sequence[str]) -> None:
         await asyncio.gather(*(delete(self._link, topic) for topic in topics))
@@ -105,14 +137,17 @@ class NatsTarget:
         return self._admin
 
     @asynccontextmanager
-    async def _attached(self, url: str) -> AsyncIterator[None]:
-        async with open_link(url, Options(name="eventproof target")) as link:
-            await api.check_jetstream(link)
+    async def _attached(self, url: str, options: Options) -> AsyncIterator[Link]:
+        async with open_link(url, options) as link:
+            try:
+                await api.check_jetstream(link)
+            except Unreachable as problem:
+                raise natspreflight.explained(problem, link, "$JS.API.INFO", options.inbox) from problem
             self._admin, self.max_payload = link, max_event(link)
             try:
-                yield
+                yield link
             finally:
-                self._admin = None
+                self._admin, self.max_payload = None, None
 
     async def _consumers(self, topic: str, group: str) -> list[api.ConsumerInfo]:
         found = await find(self._link, topic)

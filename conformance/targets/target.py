@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from eventproof.conformance.history.record import LogEntry
+from eventproof.conformance.targets.visit import Demand, Terms, Visit
 
 Clock = Literal["virtual", "real"]
 
@@ -19,13 +20,15 @@ class Target(Protocol):
     """A broker under test, as our own targets give it in full.
 
     clock: `virtual` runs the scenarios on simulated time; only for brokers in this process.
-    tick: seconds per scenario tick.
-    max_payload: bytes of the largest encoded event that the broker takes, None if unbounded.
+    tick: seconds per scenario tick. max_payload: bytes of the largest encoded event that the broker takes,
+    None if unbounded. options: given to the adapter beside those of the command line. These three are read
+    when `start` or `visit` has been entered.
     """
 
     clock: Clock
     tick: float
     max_payload: int | None
+    options: Mapping[str, Any]
 
     def start(self, url: str | None) -> AbstractAsyncContextManager[str]:
         """Bring the broker up (or attach to `url`), yield the URL to connect to, take it down."""
@@ -58,4 +61,21 @@ class Target(Protocol):
 
     def versions(self) -> Mapping[str, str]:
         """Versions of the broker and of its client library."""
+        ...
+
+
+class Host(Target, Protocol):
+    """A target whose server may be somebody else's. Without these parts `start` is given the URL, topics have
+    names that begin with the namespace, and what is not known beforehand is not checked."""
+
+    def visit(self, visit: Visit) -> AbstractAsyncContextManager[str]:
+        """Attach to the server in place of `start`, and write nothing; yield the URL to connect to."""
+        ...
+
+    async def preflight(self, visit: Visit, demand: Demand) -> Terms:
+        """Whether the run can take place; writes nothing. Raises NotReady. demand: of one scenario."""
+        ...
+
+    async def present(self) -> Sequence[str]:
+        """Topics of the visit's namespace that are there now."""
         ...

@@ -14,7 +14,6 @@ from eventproof.conformance.history.record import History
 from eventproof.conformance.plugin import Plugin, ours
 from eventproof.conformance.rules.judge import judge
 from eventproof.conformance.scenario import Consumer, Group, Policy, Publish, Scenario
-from eventproof.conformance.targets.facilities import facilities
 from eventproof.conformance.targets.memory import MemoryTarget
 from eventproof.conformance.verdict import Total, Verdict, totals, verdicts
 from eventproof.spec import requirements
@@ -87,4 +86,4 @@ def plugin(wrapper: type[Passing]) -> Plugin:
         async with connect(url, **options) as broker:
             yield wrapper(broker)
 
-    return Plugin(wrapper.__name__, connected, facilities(MemoryTarget()))
+    return Plugin(wrapper.__name__, connected, MemoryTarget())

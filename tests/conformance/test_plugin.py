@@ -65,7 +65,7 @@ def test_our_targets_are_found_by_name(name: str) -> None:
 @pytest.mark.parametrize(("name", "there"), [("memory", True), ("nats", True), ("nats-core", False)])
 def test_a_broker_that_stores_nothing_has_nothing_to_administer(name: str, there: bool) -> None:
     found = ours(name).facilities
-    for part in ("provision", "remove", "idle", "read_log", "positions"):
+    for part in ("provision", "idle", "read_log", "positions"):
         assert (getattr(found, part) is not None) == there, part
 
 

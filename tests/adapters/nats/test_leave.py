@@ -88,3 +88,20 @@ def test_a_member_that_vanishes_is_replaced_when_its_leases_end(nats):
             await gone.__aexit__(None, None, None)
 
     asyncio.run(story())
+
+
+def test_a_leave_that_is_cancelled_leaves_the_connection_usable(nats):
+    async def story():
+        topic = await nats.topic()
+        for steps in range(20):
+            async with nats.broker(deadline=1.0) as broker:
+                session = broker.subscribe(topic, group="g")
+                await session.__aenter__()
+                leaving = asyncio.ensure_future(session.__aexit__(None, None, None))
+                for _ in range(steps):
+                    await asyncio.sleep(0)
+                leaving.cancel()
+                await asyncio.gather(leaving, return_exceptions=True)
+                await broker.publish(topic, nats.event(steps))
+
+    asyncio.run(story())
