@@ -15,7 +15,7 @@ help:
 	@echo "make check       lint, types, the spec and the generated files"
 	@echo "make selftest    show that every rule catches a broken broker"
 	@echo "make memory      10^5 generated histories of the correct memory broker: no failure"
-	@echo "make lies        real mistakes with NATS, each caught on a real server; wants a quiet machine"
+	@echo "make lies        real mistakes with NATS, each caught on a real server"
 	@echo "make soak BROKER=nats RUNS=30   so many runs in the background; again: how far they are, or go on"
 	@echo "make bench       the NATS adapter beside bare nats-py and FastStream [ARGS='--rounds N --events N --save']"
 	@echo "make format      format the code"

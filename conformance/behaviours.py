@@ -36,7 +36,7 @@ SLOW: tuple[tuple[Act, ...], ...] = (
 
 def behaviours(numbers: Numbers, groups: tuple[Group, ...], count: int) -> tuple[Behaviour, ...]:
     """At most one behaviour per group and call; few slow ones, since they take whole leases. Three
-    scenarios in four have an event that fails again and again; one in three is congested: a run of calls is
+    scenarios in four have events that fail again and again; one in three is congested: a run of calls is
     worked on for a while, so that much is in flight at once."""
     chosen: dict[tuple[int, int], tuple[Act, ...]] = {}
     slow = numbers.below(4)
@@ -47,7 +47,7 @@ def behaviours(numbers: Numbers, groups: tuple[Group, ...], count: int) -> tuple
         chosen.setdefault(
             (group, call), _without_dead_letter(acts) if groups[group].policy.max_attempts is None else acts
         )
-    if numbers.below(4):
+    for _ in range(numbers.below(4)):
         group, call = numbers.below(len(groups)), _call(numbers, count)
         chosen.setdefault((group, call), (NACK,) * 4)
     if numbers.below(3) == 0:

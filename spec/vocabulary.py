@@ -23,6 +23,7 @@ AREAS = {
     "FLW": "flow.md",
     "ADP": "adapter.md",
     "CNF": "conformance.md",
+    "NAT": "bindings/nats.md",
 }
 _SPAN = re.compile(r"`([^`]+)`")
 _ID = re.compile(r"\[([A-Z]{3}-\d{3})\]")

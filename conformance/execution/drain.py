@@ -80,7 +80,7 @@ async def _probe(run: Run) -> None:
     awaited: set[tuple[str, int]] = set()
     async with run.connection() as broker:
         while missing and loop.time() < deadline + run.held() and not run.broken.is_set():
-            confirmed = await _publish(run, broker, missing, deadline + run.held() - loop.time())
+            confirmed = await _publish(run, broker, missing, enough)
             awaited.update(
                 pair
                 for step, ok in zip(missing, confirmed, strict=True)

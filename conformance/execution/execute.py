@@ -7,7 +7,7 @@ from functools import partial
 
 from eventproof.adapters import clock
 from eventproof.conformance.execution.consumer import Member
-from eventproof.conformance.execution.drain import counters, drain
+from eventproof.conformance.execution.drain import MARGIN, counters, drain
 from eventproof.conformance.execution.publisher import publish_all
 from eventproof.conformance.execution.run import SLACK, Run, Site, wait_for_all
 from eventproof.conformance.execution.stalls import Stalls
@@ -115,12 +115,16 @@ async def _traffic(run: Run) -> None:
 
 
 async def _publish(run: Run) -> None:
+    """All publishers side by side. After a while none of them begins another call, and each call that is open
+    then still gets the time after which it hangs."""
     waits = max((sum(step.after for step in steps) for steps in run.scenario.publishers), default=0)
+    while_open = waits * run.site.tick + run.site.within
+    until = asyncio.get_running_loop().time() + while_open
     work = (
-        run.guarded(f"p{number}", partial(publish_all, run, f"p{number}", steps))
+        run.guarded(f"p{number}", partial(publish_all, run, f"p{number}", steps, until))
         for number, steps in enumerate(run.scenario.publishers)
     )
-    await wait_for_all(work, waits * run.site.tick + run.site.within, run.held)
+    await wait_for_all(work, while_open + run.site.within * MARGIN, run.held)
     run.release_joins()
 
 

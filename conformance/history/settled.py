@@ -32,7 +32,7 @@ def hold(index: Index, delivery: Delivery, at: Record) -> Hold:
     end = lease_end(index, delivery, at.i)
     if at.t > end:
         return Hold.ENDED
-    return Hold.KEPT if at.t <= end - index.slack_over(delivery.t, at.t) else Hold.UNSURE
+    return Hold.KEPT if at.t <= end - lease_slack(index, delivery, at.t) else Hold.UNSURE
 
 
 def released(index: Index, delivery: Delivery) -> int:
@@ -58,8 +58,14 @@ def lease_end(index: Index, delivery: Delivery, at: int) -> int:
     for act in delivery.acts:
         if act.verb == "extend" and act.outcome == "ok" and act.ended < at:
             began = act.invoke.t
-            end = began + lease if began <= end - index.slack_over(delivery.t, began) else end
+            end = began + lease if began <= end - lease_slack(index, delivery, began) else end
     return end
+
+
+def lease_slack(index: Index, delivery: Delivery, until: int) -> int:
+    """ns by which a lease may end earlier than it seems to: the slack and the stalls since one lease before
+    the hand-out. Who stood still reads late what was sent, and the broker's lease began with the sending."""
+    return index.slack_over(delivery.t - delivery.copy.group.lease, until)
 
 
 def surely_settled(index: Index, delivery: Delivery) -> int:

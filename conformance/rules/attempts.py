@@ -3,34 +3,32 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
 from itertools import pairwise
 
 from eventproof.conformance.history.entities import NANOSECONDS, Act, Copy, Delivery
 from eventproof.conformance.history.faults import after, between
 from eventproof.conformance.history.index import Index
-from eventproof.conformance.history.settled import delay_asked, losses_since
+from eventproof.conformance.history.settled import Hold, delay_asked, hold, losses_since
 from eventproof.conformance.rules.rule import Tally, rule
 
 
 def _too_low(index: Index, tally: Tally) -> None:
-    """A copy's attempt repeats or falls within a session; also from one session to another where attempts
-    survive the loss of a consumer, and over broker faults that they survive.
+    """A copy's attempt is below the number of its hand-outs in the session; of those to the group, where
+    attempts survive the loss of a consumer; in any case since the last fault that they need not survive. Void
+    where the hand-out before it may still hold the copy: of two at a time either may be the earlier one.
     Exercised: redeliveries with an attempt that could be compared."""
     for copy in index.redelivered:
-        best: dict[int, Delivery] = {}
-        forgotten = 0
-        for delivery in copy.deliveries:
-            if not delivery.record.attempt:
-                continue
+        last: dict[int, Delivery] = {}
+        times: Counter[int] = Counter()
+        for before, delivery in zip((None, *copy.deliveries), copy.deliveries, strict=False):
             scope = 0 if index.faults.covers_loss("attempts") else delivery.session.number
-            known = best.get(scope)
-            if known is not None:
-                forgotten = _forgotten(index, copy, delivery)
-            if known is not None and known.i > forgotten:
-                tally.exercised += 1
-                _judge_low(tally, copy, known, delivery)
-            if known is None or known.i <= forgotten or delivery.record.attempt > known.record.attempt:
-                best[scope] = delivery
+            if scope in last and last[scope].i <= _forgotten(index, copy, delivery):
+                times[scope] = 0
+            times[scope] += 1
+            last[scope] = delivery
+            if delivery.record.attempt and times[scope] > 1 and before is not None:
+                _judge_low(index, tally, before, delivery, times[scope])
 
 
 def _forgotten(index: Index, copy: Copy, delivery: Delivery) -> int:
@@ -41,16 +39,21 @@ def _forgotten(index: Index, copy: Copy, delivery: Delivery) -> int:
     return max(undone[at - 1] if at else 0, deleted if deleted < delivery.i else 0)
 
 
-def _judge_low(tally: Tally, copy: Copy, known: Delivery, delivery: Delivery) -> None:
-    before, now = known.record.attempt, delivery.record.attempt
-    if now <= before:
-        tally.violate(
-            f"Group {copy.group.name} was handed {copy.name} as attempt {now} after it had been attempt"
-            f" {before}.",
-            (known.i, delivery.i),
-            copy.calls,
-            copy.group,
-        )
+def _judge_low(index: Index, tally: Tally, before: Delivery, delivery: Delivery, times: int) -> None:
+    tally.exercised += 1
+    copy, attempt = delivery.copy, delivery.record.attempt
+    if attempt >= times:
+        return
+    if hold(index, before, delivery.record) is Hold.UNSURE:
+        tally.void += 1
+        return
+    tally.violate(
+        f"Group {copy.group.name} was handed {copy.name} as attempt {attempt} after it had been attempt"
+        f" {before.record.attempt}; it was hand-out {times}.",
+        (before.i, delivery.i),
+        copy.calls,
+        copy.group,
+    )
 
 
 def _too_high(index: Index, tally: Tally) -> None:

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from eventproof.conformance.history.entities import NEVER, Act, Delivery, Group
 from eventproof.conformance.history.index import Index
+from eventproof.conformance.history.settled import Hold, hold
 from eventproof.conformance.rules.redelivery import Redelivery, redeliveries
 from eventproof.conformance.rules.rule import Tally, rule
 
@@ -73,7 +74,8 @@ def _contended(group: Group) -> int:
 
 def _stale_ack(index: Index, tally: Tally) -> None:
     """The ack of a hand-out returned although it was invoked after the next hand-out of the copy to the
-    group. Where acks are only sent, a return says nothing and the judgement is void.
+    group. Void where acks are only sent, since a return then says nothing, and where the lease of the older
+    hand-out may or may not have ended.
     Exercised: acks invoked after the next hand-out."""
     for copy in index.redelivered:
         for delivery, following in pairwise(copy.deliveries):
@@ -83,7 +85,7 @@ def _stale_ack(index: Index, tally: Tally) -> None:
             tally.exercised += 1
             if act.outcome != "ok":
                 continue
-            if index.claims.ack == "sent":
+            if index.claims.ack == "sent" or hold(index, delivery, act.invoke) is Hold.UNSURE:
                 tally.void += 1
                 continue
             number, group = delivery.record.delivery, copy.group

@@ -97,9 +97,10 @@ def _due(index: Index, copy: Copy, proof: int) -> int:
 
 
 def _alive(index: Index, tally: Tally) -> None:
-    """Dead-lettered for a group, and acked by it or handed out to it afterwards. Excused once when a crash, a
-    cut or an unknown outcome lies between its first hand-out and then, unless one copy across a crash is
-    claimed. Exercised: dead letters of copies that were handed out."""
+    """Dead-lettered for a group, and acked by it or handed out to it afterwards. An ack counts unless it is
+    too close to the end of its lease to tell whether that attempt had failed by then. Excused once when a
+    crash, a cut or an unknown outcome lies between its first hand-out and then, unless one copy across a
+    crash is claimed. Exercised: dead letters of copies that were handed out."""
     for group in index.groups.values():
         for number, records in group.dead.items():
             copies = group.copies_of(number)
@@ -126,8 +127,13 @@ def _conflicts(index: Index, copy: Copy, dead: Record) -> list[tuple[int, str]]:
     again = [(d.i, "handed out to it again") for d in copy.deliveries if d.i > dead.i]
     if again or index.claims.ack == "sent":
         return again
-    acks = (a.ended for d in copy.deliveries for a in d.acts if a.verb == "ack" and a.outcome == "ok")
-    return [(moment, "acked by it") for moment in acks][:1]
+    return [
+        (act.ended, "acked by it")
+        for delivery in copy.deliveries
+        for act in delivery.acts
+        if act.verb == "ack" and act.outcome == "ok" and act.done is not None
+        if hold(index, delivery, act.done) is not Hold.UNSURE
+    ][:1]
 
 
 def _excused(index: Index, copy: Copy, until: int, times: int) -> bool:

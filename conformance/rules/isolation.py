@@ -9,7 +9,7 @@ from typing import NamedTuple
 from eventproof.conformance.history.entities import NEVER, Call, Copy, Delivery, Group, Session
 from eventproof.conformance.history.index import Index
 from eventproof.conformance.history.owed import owed_calls
-from eventproof.conformance.history.settled import released
+from eventproof.conformance.history.settled import delay_asked, released
 from eventproof.conformance.rules.rule import Tally, rule
 
 FAILING = 3
@@ -25,7 +25,7 @@ class Waiting(NamedTuple):
 
 
 class Blocked(NamedTuple):
-    """Two more attempts of a failing copy, each returned by a next that had been open longer than slack."""
+    """Two more attempts of a failing copy, each after a pause, given to a next open longer than slack."""
 
     copy: Copy
     first: Delivery
@@ -34,8 +34,9 @@ class Blocked(NamedTuple):
 
 def _poison(index: Index, tally: Tally) -> None:
     """An owed event of another lane was ready, its own lane free, but two more attempts of a failing event
-    were handed out before it, each to a next that had waited for longer than the slack with the event ready,
-    and room for it in the session.
+    were handed out before it: each after the failing event had waited out a delay or lease longer than the
+    slack, and to a next that had been open for longer than the slack with the event ready, and room for it
+    in the session.
     Lanes are keys or partitions, as isolation is claimed, else partitions; under `topic` nothing is judged.
     Exercised: failing events with two more attempts around which another lane had an owed event."""
     if index.claims.isolation == "topic":
@@ -66,8 +67,23 @@ class Rooms:
 def _blocks(index: Index, copy: Copy, rooms: Rooms) -> list[Blocked]:
     if len(copy.deliveries) < FAILING:
         return []
-    later = [d for d in copy.deliveries[1:] if _waited(index, d, rooms)]
+    later = [
+        again
+        for number, (before, again) in enumerate(pairwise(copy.deliveries), 1)
+        if _paused(index, before, again, number) and _waited(index, again, rooms)
+    ]
     return [Blocked(copy, first, second) for first, second in pairwise(later)]
+
+
+def _paused(index: Index, before: Delivery, again: Delivery, number: int) -> bool:
+    """Whether a nack's delay or a lease that ran out kept the copy back in between for longer than the slack.
+    Attempts that follow at once are a race with the other event, and prove nothing."""
+    nack = next((a for a in before.acts if a.verb == "nack" and not a.refused), None)
+    since, pause = before.t, before.copy.group.lease
+    if nack is not None:
+        since, pause = nack.invoke.t, delay_asked(before, nack.invoke, number)
+    slack = index.slack_over(since, again.t)
+    return pause > slack and again.t - since >= pause - slack
 
 
 def _waited(index: Index, delivery: Delivery, rooms: Rooms) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -11,6 +12,10 @@ import pytest
 from eventproof.adapters.claims import Attempts, Claims, Deduplication, Ordering, Survives
 from eventproof.adapters.memory.claims import claims
 from eventproof.adapters.memory.state import Options
+from eventproof.adapters.nats.claims import claims as nats_claims
+from eventproof.spec.__main__ import HERE
+from eventproof.spec.parse import document, read, table
+from eventproof.spec.vocabulary import vocabulary
 
 NOTHING = {"may", "any", "none", "sent", "first-delivery", "confirmed", "present", False, None, ()}
 
@@ -69,3 +74,96 @@ def test_claims_do_not_change() -> None:
     with pytest.raises(AttributeError):
         value.ordering.scope = "key"  # type: ignore[misc]
     assert hash(value) == hash(Claims())
+
+
+# No adapter of ours claims less than it once did, or than its document says.
+
+GRADES = vocabulary(read(HERE)).claims
+BINDING = document("bindings/nats.md", (HERE / "bindings" / "nats.md").read_text(encoding="utf-8"))
+MEMORY = {
+    "loss": "never", "duplicates": "permitted", "ordering.scope": "key", "ordering.strictness": "settled",
+    "ordering.publish": "pipelined", "groups": "durable", "isolation": "key", "ack": "confirmed",
+    "fencing": "broker", "redelivery.nack": "true", "redelivery.lease_end": "true",
+    "redelivery.consumer_loss": "true", "backoff": "durable", "attempts.never_low": "true",
+    "attempts.never_high": "true", "dead_letter": "one-across-crash", "idempotent_publish": "true",
+    "positions": "true", "publish_dedup.scope": "topic", "survives.messages": "consumer-loss",
+    "survives.acks": "consumer-loss", "survives.attempts": "consumer-loss",
+    "survives.delays": "consumer-loss", "replay": "earliest", "expiry": "true", "flow.max_in_flight": "true",
+}  # fmt: skip
+
+
+def written(value: Claims) -> Mapping[str, Any]:
+    """Claims by path, in their JSON form."""
+
+    def flat(fields: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+        for name, one in fields.items():
+            if isinstance(one, dict):
+                yield from flat(one, f"{prefix}{name}.")
+            else:
+                yield prefix + name, one
+
+    return dict(flat(msgspec.to_builtins(value), ""))
+
+
+def below(path: str, floor: str, claimed: Any) -> bool:
+    """Whether a claim is less than its floor: a lower grade, a fault missing, or another time or size."""
+    if path.startswith("survives."):
+        return not set(floor.split()) <= set(claimed)
+    if path == "redelivery.within":
+        return claimed > float(floor)
+    if not GRADES[path]:
+        return claimed is not None and claimed < float(floor)
+    said = str(claimed).lower() if isinstance(claimed, bool) else claimed
+    return GRADES[path].index(said) < GRADES[path].index(floor)
+
+
+def fallen(floors: Mapping[str, str], value: Claims) -> set[str]:
+    found = written(value)
+    return {path for path, floor in floors.items() if floor and below(path, floor, found[path])}
+
+
+def column(number: int) -> dict[str, str]:
+    """A column of the binding's table of claims, by path."""
+    rows = table(BINDING, "Claims")
+    return {row[0].strip("`"): " ".join(re.findall("`([^`]*)`", row[number])) for row in rows}
+
+
+def test_memory_claims_all_that_it_can_mean() -> None:
+    assert not fallen(MEMORY, claims(Options()))
+
+
+def test_nats_claims_no_less_than_its_floor() -> None:
+    floors = column(1)
+    assert set(floors) == set(GRADES)
+    assert not fallen(floors, nats_claims(60_000))
+
+
+def test_nats_claims_what_its_document_says() -> None:
+    found = written(nats_claims(60_000))
+    for path, claim in column(2).items():
+        if path.startswith("survives."):
+            assert list(found[path]) == claim.split(), path
+        elif GRADES[path]:
+            assert str(found[path]).lower() == claim, path
+        elif path != "flow.max_payload":
+            assert found[path] == (float(claim) if claim else None), path
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("loss", "may"),
+        ("ordering.strictness", "first-delivery"),
+        ("isolation", "topic"),
+        ("redelivery.within", 10.5),
+        ("publish_dedup.window", 60.0),
+        ("survives.messages", ["consumer-loss"]),
+        ("attempts.never_low", False),
+    ],
+)
+def test_a_claim_below_its_floor_is_seen(path: str, value: Any) -> None:
+    fields = msgspec.to_builtins(nats_claims(60_000))
+    *parents, name = path.split(".")
+    inner = fields[parents[0]] if parents else fields
+    inner[name] = value
+    assert fallen(column(1), msgspec.convert(fields, Claims)) == {path}

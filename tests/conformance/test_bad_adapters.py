@@ -64,6 +64,14 @@ class PublishHangs(Passing):
         return await forever()
 
 
+class PublishIsSlow(Passing):
+    """Each publish ends within what a run waits for a call, and all of them together do not."""
+
+    async def publish(self, topic: str, event: Any) -> Any:
+        await asyncio.sleep(390)
+        return await super().publish(topic, event)
+
+
 class SubscribeHangs(Passing):
     @asynccontextmanager
     async def subscribe(self, topic: str, **given: Any) -> AsyncIterator[Any]:
@@ -102,6 +110,13 @@ def test_cnf_002_a_publish_that_never_returns_is_a_hang_and_indeterminate() -> N
     found = history_of(PublishHangs)
     assert "publish.ok" not in kinds(found)
     assert broken([found]) == {"PUB-004": "hang", "ADP-003": "hang"}
+
+
+def test_adp_003_a_call_that_is_slow_and_ends_in_time_does_not_hang() -> None:
+    """No call is begun when the time for publishing is over, and none is cut short and called hanging."""
+    found = history_of(PublishIsSlow)
+    assert kinds(found).count("publish.invoke") == kinds(found).count("publish.ok")
+    assert broken([found]) == {}
 
 
 def test_cnf_002_a_next_that_never_returns_is_a_hang() -> None:

@@ -19,6 +19,7 @@ from eventproof.adapters.claims import Claims, Redelivery
 from eventproof.adapters.delivery import LeasedDelivery
 from eventproof.adapters.errors import Rejected, Unsupported
 from eventproof.adapters.nats import naming
+from eventproof.adapters.nats.link import translated
 from eventproof.adapters.policy import Policy
 from eventproof.adapters.port import DEFAULT_POLICY, Receipt
 from eventproof.conformance.targets.nats import NatsTarget
@@ -42,7 +43,8 @@ class CoreNats:
             await self._client.publish(naming.subject(PREFIX, topic, event), structured.encode(event))
         except MaxPayloadError as error:
             raise Rejected("too-large") from error
-        await self._client.flush()
+        with translated("publish"):
+            await self._client.flush()
         return Receipt()
 
     @asynccontextmanager
@@ -52,7 +54,8 @@ class CoreNats:
         if policy.dead_letter is not None:
             raise Unsupported("core NATS has no dead letters")
         interest = await self._client.subscribe(f"{naming.root(PREFIX, topic)}.>", queue=group)
-        await self._client.flush()
+        with translated("subscribe"):
+            await self._client.flush()
         try:
             yield Messages(interest, policy)
         finally:

@@ -15,6 +15,7 @@ from nats.js import JetStreamContext
 from eventproof.adapters import nats as ours
 from eventproof.adapters.errors import Rejected
 from eventproof.adapters.nats import naming
+from eventproof.adapters.nats.link import translated
 from eventproof.adapters.port import Broker, Receipt
 from eventproof.conformance.targets.nats import NatsTarget
 from eventproof.schemas import structured
@@ -34,7 +35,8 @@ class NoMessageId(Around):
         if len(body) > (self.claims.flow.max_payload or 0):
             raise Rejected("too-large")
         headers = {"Content-Type": structured.CONTENT_TYPE}
-        stored = await self._js.publish(naming.subject("eventproof", topic, event), body, headers=headers)
+        with translated("publish"):
+            stored = await self._js.publish(naming.subject("eventproof", topic, event), body, headers=headers)
         return Receipt(str(stored.seq), None, bool(stored.duplicate))
 
 

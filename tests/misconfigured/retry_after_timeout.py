@@ -19,6 +19,7 @@ from eventproof.adapters import nats as ours
 from eventproof.adapters.claims import Deduplication
 from eventproof.adapters.errors import Indeterminate, Rejected
 from eventproof.adapters.nats import naming
+from eventproof.adapters.nats.link import translated
 from eventproof.adapters.port import Broker, Receipt
 from eventproof.conformance.targets.nats import NatsTarget
 from eventproof.schemas import structured
@@ -45,7 +46,7 @@ class RetryAfterTimeout(Around):
         if len(body) > (self.claims.flow.max_payload or 0):
             raise Rejected("too-large")
         for _ in range(TRIES):
-            with suppress(TimedOut):
+            with translated("publish"), suppress(TimedOut):
                 return await self._try(naming.subject("eventproof", topic, event), body)
         raise Indeterminate("no confirm")
 

@@ -7,13 +7,13 @@ or waits for its next attempt, the following ones are handed out too.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import nats
 from nats.aio.msg import Msg
-from nats.errors import TimeoutError as NothingCame
 from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig
 
@@ -22,6 +22,7 @@ from eventproof.adapters.claims import Attempts, Claims, Ordering, Redelivery
 from eventproof.adapters.delivery import LeasedDelivery
 from eventproof.adapters.errors import Rejected, Unsupported
 from eventproof.adapters.nats import api, naming
+from eventproof.adapters.nats.link import translated
 from eventproof.adapters.policy import Policy
 from eventproof.adapters.port import DEFAULT_POLICY, Broker
 from eventproof.conformance.targets.nats import NatsTarget
@@ -62,8 +63,9 @@ class SharedDurable(Around):
             filter_subjects=naming.filters(PREFIX, topic, "*", policy.types),
             deliver_policy="all" if policy.start == "earliest" else "new",
         )
-        await self._js.add_consumer(stream, config, durable_name=group)
-        pull = await self._js.pull_subscribe_bind(group, stream)
+        with translated("subscribe"):
+            await self._js.add_consumer(stream, config, durable_name=group)
+            pull = await self._js.pull_subscribe_bind(group, stream)
         pulled = Pulled(pull, policy)
         try:
             yield pulled
@@ -82,11 +84,9 @@ class Pulled:
 
     async def __anext__(self) -> LeasedDelivery:
         while True:
-            try:
+            with suppress(asyncio.TimeoutError):
                 (message,) = await self._pull.fetch(1, timeout=1)
-            except NothingCame:
-                continue
-            return self._delivery(message)
+                return self._delivery(message)
 
     def _delivery(self, message: Msg) -> LeasedDelivery:
         found, policy = message.metadata, self._policy
@@ -101,11 +101,12 @@ class Pulled:
         return delivery
 
     async def leave(self) -> None:
-        await self._pull.unsubscribe()
-        for delivery, message in self._held:
-            delivery.lose()
-            if not message.is_acked:
-                await message.nak()
+        with translated("leaving"):
+            await self._pull.unsubscribe()
+            for delivery, message in self._held:
+                delivery.lose()
+                if not message.is_acked:
+                    await message.nak()
 
 
 class Settling:
@@ -114,17 +115,20 @@ class Settling:
         self._policy = policy
 
     async def ack(self) -> None:
-        await self._message.ack_sync()
+        with translated("ack"):
+            await self._message.ack_sync()
 
     async def nack(self, delay: float | None) -> None:
         attempt = self._message.metadata.num_delivered
-        await self._message.nak(self._policy.delay_after(attempt) if delay is None else delay)
+        with translated("nack"):
+            await self._message.nak(self._policy.delay_after(attempt) if delay is None else delay)
 
     async def reject(self, reason: str) -> None:
         raise Rejected("no-dead-letter")
 
     async def extend(self) -> None:
-        await self._message.in_progress()
+        with translated("extend"):
+            await self._message.in_progress()
 
 
 class Target(NatsTarget):

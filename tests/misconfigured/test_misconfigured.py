@@ -21,11 +21,13 @@ from tests.misconfigured.judging import (
     broken,
     crowded,
     does,
+    held_off,
     repeats,
     run,
 )
 
 DRAWN, SEED = 320, 7
+AT_ONCE = 3  # adapters: they share the loop with what judges them, and that must not be what is late
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ LIES = (
         operations=12,
         occasion=crowded,
     ),
-    Lie("nak_without_delay", "E3", but(backoff="none"), occasion=does("nack")),
+    Lie("nak_without_delay", "E3", but(backoff="none"), occasion=held_off),
     Lie("no_message_id", "C5", but(publish_dedup=Deduplication()), occasion=repeats),
     Lie(
         "auto_ack",
@@ -84,13 +86,18 @@ def server() -> Iterator[NatsServer]:
 
 @pytest.fixture(scope="module")
 def judged(server: NatsServer, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Judged]:
-    """All of them side by side: most of their time is spent waiting."""
+    """A few side by side: most of their time is spent waiting."""
     drawn = strategies.generate(DRAWN, SEED)
+    folder = tmp_path_factory.mktemp("misconfigured")
 
     async def all_of_them() -> list[Judged]:
-        folder = tmp_path_factory.mktemp("misconfigured")
-        work = (run(lie.name, server.url, drawn, lie.occasion, folder / lie.name) for lie in LIES)
-        return await asyncio.gather(*work)
+        room = asyncio.Semaphore(AT_ONCE)
+
+        async def one(lie: Lie) -> Judged:
+            async with room:
+                return await run(lie.name, lie.anomaly, server.url, drawn, lie.occasion, folder / lie.name)
+
+        return await asyncio.gather(*map(one, LIES))
 
     return dict(zip((lie.name for lie in LIES), asyncio.run(all_of_them()), strict=True))
 
@@ -107,7 +114,8 @@ def test_cnf_001_the_mistake_is_found_and_nothing_else(lie: Lie, judged: Mapping
 
 @each
 def test_the_counterexample_is_small_and_shows_it_again(lie: Lie, judged: Mapping[str, Judged]) -> None:
-    example = judged[lie.name].counterexample(lie.anomaly)
+    example = judged[lie.name].counterexample
+    assert example is not None
     assert example.operations <= lie.operations, example.story
     assert example.shown
     assert any(line.startswith("→") for line in example.story)

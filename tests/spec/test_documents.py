@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from importlib.resources import files
+from pathlib import Path
 
 import msgspec
 
@@ -19,6 +21,7 @@ from eventproof.spec.vocabulary import AREAS, vocabulary
 LAST = {"A": 7, "B": 5, "C": 10, "D": 4, "E": 8, "F": 2, "L": 2, "H": 2, "P": 4}
 NUMBERED = {f"{family}{number}" for family, last in LAST.items() for number in range(1, last + 1)}
 JUDGED = NUMBERED - {"E1"} | {"A4p", "D1p", "E1l", "E1h"}
+TESTS = Path(__file__).resolve().parents[1]
 history = document("history.md", (HERE / "history.md").read_text(encoding="utf-8"))
 
 
@@ -74,6 +77,13 @@ def test_requirements_come_in_the_order_of_the_areas() -> None:
 def test_at_most_fifteen_in_a_hundred_are_decided_by_no_test() -> None:
     undecided = [one for one in requirements if one.verify in {"inspection", "none"}]
     assert len(undecided) <= 0.15 * len(requirements)
+
+
+def test_every_deterministic_requirement_is_named_by_a_test() -> None:
+    text = "\n".join(path.read_text(encoding="utf-8") for path in TESTS.rglob("test_*.py"))
+    named = set(re.findall(r"[a-z]{3}_[0-9]{3}", " ".join(re.findall(r"def (test_\w+)", text))))
+    wanted = {one.id for one in requirements if one.verify == "deterministic" and one.status == "active"}
+    assert {one for one in wanted if one.lower().replace("-", "_") not in named} == set()
 
 
 def test_history_names_the_fields_of_a_record_with_their_defaults() -> None:

@@ -56,7 +56,7 @@ async def send(broker, subject, headers, body):
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_the_mode_says_what_is_written_and_both_are_read(nats, mode):
+def test_nat_013_and_nat_014_the_mode_says_what_is_written_and_both_are_read(nats, mode):
     async def story():
         topic = await nats.topic()
         event = nats.event(1, "köln 1", subject='a "b" %', extensions={"note": ""})
@@ -93,7 +93,7 @@ def test_an_event_that_binary_mode_cannot_carry_is_refused_with_the_reason(nats)
     asyncio.run(story())
 
 
-def test_a_dead_letter_is_structured_whatever_the_mode(nats):
+def test_nat_014_a_dead_letter_is_structured_whatever_the_mode(nats):
     async def story():
         topic, dead = await nats.topic(), await nats.topic()
         event = nats.event(1, data=b"\x00", datacontenttype="image/png")
@@ -111,7 +111,7 @@ def test_a_dead_letter_is_structured_whatever_the_mode(nats):
     asyncio.run(story())
 
 
-def test_each_vector_is_read_as_it_says_or_dead_lettered_with_its_bytes(nats):
+def test_nat_015_each_vector_is_read_as_it_says_or_dead_lettered_with_its_bytes(nats):
     async def story():
         topic, dead = await nats.topic(), await nats.topic()
         policy = Policy(max_attempts=1, dead_letter=dead)
@@ -168,7 +168,7 @@ def measure(event, mode):
     ],
     ids=["json", "attributes", "bytes"],
 )
-def test_an_event_at_the_limit_is_taken_with_its_dead_letter_and_one_beyond_refused(nats, mode, more):
+def test_nat_012_an_event_at_the_limit_is_taken_with_its_dead_letter_and_one_beyond_refused(nats, mode, more):
     async def story():
         topic, dead = await nats.topic(), await nats.topic()
         policy = Policy(max_attempts=1, dead_letter=dead)

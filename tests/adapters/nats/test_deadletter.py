@@ -80,7 +80,7 @@ def test_red_005_an_event_whose_last_lease_ran_out_is_not_handed_out_again(nats)
     asyncio.run(story())
 
 
-def test_dlq_002_what_was_fetched_ahead_and_returned_does_not_use_up_attempts(nats):
+def test_dlq_002_and_nat_023_what_was_fetched_ahead_and_returned_does_not_use_up_attempts(nats):
     async def story():
         topic, _, policy = await topics(nats, max_attempts=2, max_in_flight=1)
         async with nats.broker() as broker:
@@ -103,7 +103,9 @@ def test_dlq_002_what_was_fetched_ahead_and_returned_does_not_use_up_attempts(na
     asyncio.run(story())
 
 
-def test_dlq_004_a_crash_between_the_dead_letter_and_the_end_leaves_one_dead_letter(nats, monkeypatch):
+def test_dlq_004_and_nat_021_a_crash_between_the_dead_letter_and_the_end_leaves_one_dead_letter(
+    nats, monkeypatch
+):
     async def story():
         topic, dead, policy = await topics(nats, ack_timeout=0.15)
         async with nats.broker() as broker:
@@ -131,7 +133,7 @@ def test_dlq_004_a_crash_between_the_dead_letter_and_the_end_leaves_one_dead_let
     asyncio.run(story())
 
 
-def test_two_groups_leave_two_dead_letters_of_one_event(nats):
+def test_nat_022_two_groups_leave_two_dead_letters_of_one_event(nats):
     async def story():
         topic, dead, policy = await topics(nats)
         async with nats.broker() as broker:
@@ -168,7 +170,9 @@ def test_the_dead_letter_of_the_largest_event_fits(nats):
         (b"", {"Content-Type": "text/plain"}),
     ],
 )
-def test_dlq_007_a_message_that_is_no_event_is_dead_lettered_with_its_bytes(nats, payload, headers):
+def test_dlq_007_and_nat_016_a_message_that_is_no_event_is_dead_lettered_with_its_bytes(
+    nats, payload, headers
+):
     async def story():
         topic, dead, policy = await topics(nats)
         async with nats.broker() as broker:
@@ -183,7 +187,7 @@ def test_dlq_007_a_message_that_is_no_event_is_dead_lettered_with_its_bytes(nats
     asyncio.run(story())
 
 
-def test_without_a_dead_letter_topic_the_lane_of_a_message_that_is_no_event_stops(nats, caplog):
+def test_nat_016_without_a_dead_letter_topic_the_lane_of_a_message_that_is_no_event_stops(nats, caplog):
     async def story():
         topic = await nats.topic(partitions=3)
         async with nats.broker() as broker:

@@ -29,7 +29,7 @@ def test_adp_008_what_is_unsettled_goes_to_another_member_at_once(nats):
     asyncio.run(story())
 
 
-def test_a_leaving_member_swallows_no_event(nats):
+def test_nat_024_a_leaving_member_swallows_no_event(nats):
     """Its pulls wait at the server while events are published; none may go to an inbox that nobody reads."""
 
     async def story():

@@ -27,19 +27,19 @@ def matches(subject: str, pattern: str) -> bool:
 
 
 @given(NAMES, NAMES)
-def test_tokens_are_safe_and_differ_when_names_differ(one, other):
+def test_nat_002_tokens_are_safe_and_differ_when_names_differ(one, other):
     assert TOKEN.fullmatch(naming.token(one))
     assert (naming.token(one) == naming.token(other)) == (one == other)
 
 
 @given(NAMES, NAMES)
-def test_streams_differ_when_topics_or_prefixes_differ(one, other):
+def test_nat_001_streams_differ_when_topics_or_prefixes_differ(one, other):
     assert (naming.stream("p", one) == naming.stream("p", other)) == (one == other)
     assert naming.stream("p", one) != naming.stream("p-q", one)
 
 
 @given(TYPES, st.lists(st.one_of(TYPES, TYPES.map(lambda t: f"{t}.*")), max_size=3).map(tuple))
-def test_the_servers_filter_matches_what_the_policy_wants(event_type, wanted):
+def test_nat_005_the_servers_filter_matches_what_the_policy_wants(event_type, wanted):
     if not event_type.strip("."):
         event_type = "a" + event_type
     subject = f"{naming.root('p', 't')}.3.key.{naming.types(event_type)}"
@@ -49,7 +49,7 @@ def test_the_servers_filter_matches_what_the_policy_wants(event_type, wanted):
 
 
 @given(st.text(min_size=1, max_size=200))
-def test_a_subject_has_one_token_for_any_key(key):
+def test_nat_003_a_subject_has_one_token_for_any_key(key):
     try:
         event = Event(source="/s", type="a.b", extensions={"partitionkey": key})
     except ValueError:

@@ -12,7 +12,7 @@ from eventproof.adapters.nats import api, connect, naming, provision, remove
 from eventproof.adapters.nats.provision import find
 
 
-def test_a_topic_is_never_changed_by_provisioning_it_again(nats):
+def test_nat_007_a_topic_is_never_changed_by_provisioning_it_again(nats):
     async def story():
         topic = await nats.topic(partitions=2)
         assert (await provision(nats.url, topic, partitions=2)).partitions == 2

@@ -18,7 +18,7 @@ def sized(nats, size):
     return nats.event(id=event.id, time=event.time, data="x" * (size - len(structured.encode(event))))
 
 
-def test_a_receipt_names_the_position_and_tells_a_duplicate(nats):
+def test_nat_009_a_receipt_names_the_position_and_tells_a_duplicate(nats):
     async def story():
         topic = await nats.topic()
         async with nats.broker() as one, nats.broker() as other:
@@ -31,7 +31,7 @@ def test_a_receipt_names_the_position_and_tells_a_duplicate(nats):
     asyncio.run(story())
 
 
-def test_identities_that_look_alike_are_told_apart(nats):
+def test_nat_008_identities_that_look_alike_are_told_apart(nats):
     pairs = [
         ("a%20b", "c"),
         ("a", "b%20c"),
@@ -68,7 +68,7 @@ def test_the_window_is_the_topics_and_ends(nats):
     asyncio.run(story())
 
 
-def test_payloads_up_to_the_claimed_limit_are_taken_and_beyond_it_refused(nats):
+def test_nat_012_payloads_up_to_the_claimed_limit_are_taken_and_beyond_it_refused(nats):
     async def story():
         topic = await nats.topic()
         async with nats.broker() as broker:
@@ -84,7 +84,7 @@ def test_payloads_up_to_the_claimed_limit_are_taken_and_beyond_it_refused(nats):
     asyncio.run(story())
 
 
-def test_an_unknown_topic_is_refused_for_certain(nats):
+def test_nat_010_an_unknown_topic_is_refused_for_certain(nats):
     async def story():
         async with nats.broker() as broker:
             with pytest.raises(Rejected, match="no-topic"):
@@ -130,7 +130,7 @@ def test_hostile_attributes_are_carried(nats, more):
     asyncio.run(story())
 
 
-def test_overlapping_publishes_of_one_connection_keep_their_order(nats):
+def test_nat_011_overlapping_publishes_of_one_connection_keep_their_order(nats):
     async def story():
         topic = await nats.topic()
         for _ in range(3):
@@ -144,7 +144,7 @@ def test_overlapping_publishes_of_one_connection_keep_their_order(nats):
     asyncio.run(story())
 
 
-def test_a_full_and_a_sealed_topic_refuse_for_certain(nats):
+def test_nat_010_a_full_and_a_sealed_topic_refuse_for_certain(nats):
     async def story():
         topic = await nats.topic()
         async with open_link(nats.url, Options()) as link, nats.broker() as broker:

@@ -122,7 +122,7 @@ def test_dlv_002_a_filter_takes_exact_types_and_all_below_a_dot(nats):
     asyncio.run(story())
 
 
-def test_grp_002_another_policy_of_a_group_is_refused(nats):
+def test_grp_002_and_nat_007_another_policy_of_a_group_is_refused(nats):
     async def story():
         topic = await nats.topic(partitions=2)
         async with nats.broker() as broker:

@@ -12,7 +12,7 @@ def now():
     return asyncio.get_running_loop().time()
 
 
-def test_red_002_a_nack_waits_for_its_delay_or_the_policys(nats):
+def test_red_002_and_nat_020_a_nack_waits_for_its_delay_or_the_policys(nats):
     async def story():
         topic = await nats.topic()
         policy = Policy(backoff=(0.1, 0.3))
@@ -46,7 +46,7 @@ def test_red_002_a_delay_outlives_the_member_that_asked_for_it(nats):
     asyncio.run(story())
 
 
-def test_a_lease_ends_the_event_comes_back_and_dlv_009_the_old_delivery_settles_no_more(nats):
+def test_a_lease_ends_the_event_comes_back_and_dlv_009_nat_018_the_old_delivery_settles_no_more(nats):
     async def story():
         topic = await nats.topic()
         policy = Policy(ack_timeout=0.3)
@@ -91,7 +91,7 @@ def test_extending_keeps_the_event_beyond_the_brokers_own_lease(nats):
     asyncio.run(story())
 
 
-def test_an_event_that_waited_in_the_session_is_held_for_its_full_lease(nats):
+def test_nat_019_an_event_that_waited_in_the_session_is_held_for_its_full_lease(nats):
     """The lease begins at the hand-out, so the broker's is renewed for what was fetched ahead long before."""
 
     async def story():

@@ -103,7 +103,7 @@ class Naive:
         end = d.t + self.timeout(d)
         for verb, invoke, done in self.acts(d):
             renewed = verb == "extend" and done is not None and self.how(done) == "ok" and done.i < at
-            if renewed and invoke.t <= end - self.slack - self.stalled(d.t, invoke.t):
+            if renewed and invoke.t <= end - self.slack - self.stalled(d.t - self.timeout(d), invoke.t):
                 end = invoke.t + self.timeout(d)
         return end
 
@@ -119,7 +119,7 @@ class Naive:
         end = self.lease(d, at.i)
         if at.t > end:
             return True
-        return False if at.t <= end - self.slack - self.stalled(d.t, at.t) else None
+        return False if at.t <= end - self.slack - self.stalled(d.t - self.timeout(d), at.t) else None
 
     def in_settlement(self, d: Record, at: Record) -> bool:
         """An ack or reject of d was invoked before `at` and not known to be refused then."""

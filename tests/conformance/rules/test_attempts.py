@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from eventproof.adapters.claims import Attempts, Survives
-from tests.conformance.histories import Story, claims, policy
+from tests.conformance.histories import SECOND, Story, claims, policy
 from tests.conformance.rules.found import findings, found
 
 
@@ -31,6 +31,35 @@ def attempts(*counts: int) -> Story:
 )
 def test_e1_within_a_session(counts: tuple[int, ...], codes: set[str]) -> None:
     assert found(attempts(*counts)) == codes
+
+
+@pytest.mark.parametrize(
+    ("counts", "codes"),
+    [((1, 3, 3), set()), ((1, 3, 3, 3), {"E1l"}), ((1, 3, 2), {"E1l"}), ((1, 1, 3), {"E1l"})],
+)
+def test_e1_a_count_that_was_too_high_may_stand_still_until_it_is_true(
+    counts: tuple[int, ...], codes: set[str]
+) -> None:
+    """Of a hand-out that never happened the broker may hear late, and take it back."""
+    told = Story(claims(attempts=Attempts(never_low=True)))
+    session, call = told.join(), told.publish()
+    for count in counts:
+        told.nack(told.deliver(session, call, attempt=count))
+    assert found(told) == codes
+
+
+@pytest.mark.parametrize(("stalled", "codes"), [(9.95, set()), (1.0, {"C3", "E1l"})])
+def test_e1_of_two_hand_outs_at_a_time_either_may_be_the_earlier(stalled: float, codes: set[str]) -> None:
+    """The first member read its message late: the broker had given the event to the second one meanwhile."""
+    told = Story(claims(survives=Survives(attempts=("consumer-loss",))))
+    call, first, second = told.publish(), told.join(), told.join()
+    told.next(first)
+    told.next(second)
+    told.wait(stalled)
+    told.record("stall", numbers={"ns": int(stalled * SECOND)})
+    told.hand(second, call, attempt=2)
+    told.hand(first, call, attempt=1)
+    assert found(told) - {"E1h"} == codes
 
 
 def test_e1_across_sessions_only_where_attempts_survive() -> None:

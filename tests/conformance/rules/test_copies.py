@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from eventproof.adapters.claims import Survives
-from tests.conformance.histories import Story, claims
+from tests.conformance.histories import SECOND, Story, claims
 from tests.conformance.rules.found import findings, found
 
 
@@ -201,6 +201,24 @@ def test_c3_a_stall_widens_the_slack() -> None:
     told.handle(session, call)
     assert found(told) == set()
     assert findings(told)["C3"].void == 1
+
+
+@pytest.mark.parametrize(("stalled", "codes"), [(9.95, set()), (5.0, {"C1", "C3", "C8"})])
+def test_c3_c1_and_c8_a_stall_before_the_hand_out_too(stalled: float, codes: set[str]) -> None:
+    """A process that stood still reads late what the broker sent, and the broker's lease began with the
+    sending: the event was due for another member by then."""
+    told = Story(claims())
+    call, first, second = told.publish(), told.join(), told.join()
+    told.next(first)
+    told.next(second)
+    told.wait(stalled)
+    told.record("stall", numbers={"ns": int(stalled * SECOND)})
+    late = told.hand(first, call)
+    again = told.hand(second, call)
+    told.ack(late)
+    told.deliver(first, call)
+    told.ack(again)
+    assert found(told) == codes
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from eventproof.adapters.claims import Deduplication, Survives
-from tests.conformance.histories import Story, claims, policy
+from tests.conformance.histories import SECOND, Story, claims, policy
 from tests.conformance.rules.found import found
 
 
@@ -141,6 +141,18 @@ def both(*, torn: bool, grade: str) -> Story:
 )
 def test_e6_dead_and_acked(torn: bool, grade: str, codes: set[str]) -> None:
     assert found(both(torn=torn, grade=grade)) == codes
+
+
+@pytest.mark.parametrize(("stalled", "codes"), [(9.95, set()), (1.0, {"E6"})])
+def test_e6_not_where_the_lease_of_what_was_acked_may_have_ended(stalled: float, codes: set[str]) -> None:
+    """The last attempt was read late, and was over when it was handed out."""
+    told, session, call = failed(1)
+    told.next(session)
+    told.wait(stalled)
+    told.record("stall", numbers={"ns": int(stalled * SECOND)})
+    told.ack(told.hand(session, call, attempt=2))
+    told.dead(call, attempt=2)
+    assert found(told) - {"E4"} == codes
 
 
 @pytest.mark.parametrize("fault", ["consumer.killed", "link.cut", "session.lost"])
