@@ -124,8 +124,13 @@ class NatsTarget:
         """Raises Unsupported for a server that is not ours."""
         if self.server is None:
             raise Unsupported("only a server that the suite started is restarted")
-        await self.server.restart()
-        await self._link.ready()
+        back, link = asyncio.Event(), self._link
+        link.on_reconnect.add(back.set)
+        try:
+            await self.server.restart()
+            await back.wait()  # it may not even have noticed yet
+        finally:
+            link.on_reconnect.discard(back.set)
 
     def versions(self) -> Mapping[str, str]:
         server = str(self._link.client.connected_server_version).strip("<>")
