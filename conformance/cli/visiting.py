@@ -20,7 +20,7 @@ from eventproof.conformance.targets.visit import Caps, Demand, Visit
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-URL: Final = "A server that is not ours; env:NAME or file:PATH for a URL that holds a password."
+URL: Final = "A server that this command did not start; env:NAME or file:PATH if the URL holds a password."
 NAMESPACE: Final = (
     "What every name on that server begins with; eventproof-... and new for each run by default."
 )
