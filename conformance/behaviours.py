@@ -36,8 +36,8 @@ SLOW: tuple[tuple[Act, ...], ...] = (
 
 def behaviours(numbers: Numbers, groups: tuple[Group, ...], count: int) -> tuple[Behaviour, ...]:
     """At most one behaviour per group and call; few slow ones, since they take whole leases. Three
-    scenarios in four have events that fail again and again; one in three is congested: a run of calls is
-    worked on for a while, so that much is in flight at once."""
+    scenarios in four have early events that fail again and again; one in three is congested: a run of calls
+    is worked on for a while, so that much is in flight at once."""
     chosen: dict[tuple[int, int], tuple[Act, ...]] = {}
     slow = numbers.below(4)
     for _ in range(2 + numbers.below(10)):
@@ -48,8 +48,8 @@ def behaviours(numbers: Numbers, groups: tuple[Group, ...], count: int) -> tuple
             (group, call), _without_dead_letter(acts) if groups[group].policy.max_attempts is None else acts
         )
     for _ in range(numbers.below(4)):
-        group, call = numbers.below(len(groups)), _call(numbers, count)
-        chosen.setdefault((group, call), (NACK,) * 4)
+        group, call = numbers.below(len(groups)), _call(numbers, (count + 3) // 4)
+        chosen[group, call] = (NACK,) * 4
     if numbers.below(3) == 0:
         group, call = numbers.below(len(groups)), 1 + numbers.below(256) % count
         for number in range(call, min(call + 6, count + 1)):
