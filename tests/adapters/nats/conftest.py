@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from itertools import count
@@ -60,6 +62,12 @@ class Nats:
     async def nothing(self, session: Session, during: float = 0.3) -> None:
         with pytest.raises(asyncio.TimeoutError):
             await asyncio.wait_for(session.__anext__(), during)
+
+    def stand_still(self, pid: int | None) -> None:
+        """Let a process that we started do nothing from now on."""
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        os.waitpid(pid, os.WUNTRACED)  # the signal alone may take effect later
 
     async def raw(
         self, broker: JetStreamBroker, topic: str, payload: bytes, headers: dict[str, str] | None = None

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import socket
 import subprocess
@@ -152,7 +151,8 @@ def test_a_waiting_member_goes_on_after_the_server_was_killed(nats):
             await asyncio.sleep(0.1)
             await server.stop(signal.SIGKILL)
             await server.start()
-            await broker.publish("t", nats.event(1))
+            async with connect(server.url) as other:
+                await other.publish("t", nats.event(1))
             start = asyncio.get_running_loop().time()
             assert (await asyncio.wait_for(waiting, 3)).event.data == 1
             assert asyncio.get_running_loop().time() - start < 1
@@ -165,7 +165,7 @@ def test_who_waits_for_an_answer_is_told_when_the_connection_is_lost(nats):
         await server.start()
         await provision(server.url, "t", partitions=1)
         async with connect(server.url) as broker:
-            os.kill(server.pid, signal.SIGSTOP)
+            nats.stand_still(server.pid)
             start = asyncio.get_running_loop().time()
             publishing = asyncio.ensure_future(broker.publish("t", nats.event(1)))
             await asyncio.sleep(0.05)

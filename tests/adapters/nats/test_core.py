@@ -134,7 +134,7 @@ def test_a_call_returns_when_the_server_has_handled_it_and_not_before(nats):
                 left = AsyncExitStack()
                 await left.enter_async_context(joined(broker, "still"))
                 entered = AsyncExitStack()
-                stand_still(server.pid)
+                nats.stand_still(server.pid)
                 acts = [
                     broker.publish("still", nats.event(1)),
                     left.aclose(),
@@ -150,11 +150,6 @@ def test_a_call_returns_when_the_server_has_handled_it_and_not_before(nats):
             await server.remove()
 
     asyncio.run(story())
-
-
-def stand_still(pid):
-    os.kill(pid, signal.SIGSTOP)
-    os.waitpid(pid, os.WUNTRACED)  # the signal alone may take effect later
 
 
 def test_the_sign_that_an_event_is_with_the_server_is_sent_behind_it(nats):
