@@ -48,8 +48,8 @@ def behaviours(numbers: Numbers, groups: tuple[Group, ...], count: int) -> tuple
             (group, call), _without_dead_letter(acts) if groups[group].policy.max_attempts is None else acts
         )
     if numbers.below(4):
-        group, call = numbers.below(len(groups)), _call(numbers, count)
-        chosen.setdefault((group, call), (NACK,) * 4)
+        group, call = numbers.below(len(groups)), _call(numbers, (count + 3) // 4)
+        chosen[group, call] = (NACK,) * 4
     if numbers.below(3) == 0:
         group, call = numbers.below(len(groups)), 1 + numbers.below(256) % count
         for number in range(call, min(call + 6, count + 1)):
