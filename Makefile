@@ -43,7 +43,7 @@ memory: $(VENV)/installed
 	$(BIN)/eventproof run memory --scenarios $(COUNT) --keep failed $(ARGS)
 
 lies: $(VENV)/developing
-	$(BIN)/python -m pytest --no-cov tests/misconfigured/test_misconfigured.py $(ARGS)
+	$(BIN)/python -m pytest --no-cov --timeout 300 tests/misconfigured/test_misconfigured.py $(ARGS)
 
 RUNS ?= 30
 soak: $(VENV)/installed

@@ -17,6 +17,7 @@ from eventproof.conformance.targets.nats import NatsTarget
 from tests.misconfigured.around import Around
 
 target = NatsTarget()
+target.tick = 0.5  # twice as long as usual: what is asked for differs from what comes by a second or more
 
 
 class NakWithoutDelay(Around):

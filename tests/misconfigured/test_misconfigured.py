@@ -52,6 +52,7 @@ def but(**claims: object) -> Callable[[Claims], Claims]:
 
 
 LIES = (
+    Lie("nak_without_delay", "E3", but(backoff="none"), occasion=held_off),
     Lie("core_nats", "B2", but(loss="may"), also=frozenset({"B1", "B5"}), occasion=away),
     Lie(
         "shared_durable",
@@ -61,7 +62,6 @@ LIES = (
         operations=12,
         occasion=crowded,
     ),
-    Lie("nak_without_delay", "E3", but(backoff="none"), occasion=held_off),
     Lie("no_message_id", "C5", but(publish_dedup=Deduplication()), occasion=repeats),
     Lie(
         "auto_ack",
