@@ -6,6 +6,7 @@ comes back when its lease ends.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Final
 
@@ -60,9 +61,13 @@ async def set_aside(link: Link, group: Group, message: Message, problem: str) ->
 
 
 async def give_back(link: Link, group: Group, prefetched: Prefetched) -> None:
-    """Let another member have a message that was not handed out, without counting an attempt."""
+    """Let another member have a message that was not handed out, without counting an attempt.
+
+    Late in the server's lease nothing is sent: a nak that comes after it would hit the next attempt.
+    """
     await forget(link, group, prefetched)
-    await hand_back(link, prefetched.message)
+    if asyncio.get_running_loop().time() - prefetched.message.leased < group.ack_wait - group.grace / 2:
+        await hand_back(link, prefetched.message)
 
 
 async def hand_back(link: Link, message: Message) -> None:

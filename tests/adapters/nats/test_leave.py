@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
+from eventproof.adapters.nats import disposal
 from eventproof.adapters.policy import Policy
 
 
@@ -105,3 +108,33 @@ def test_a_leave_that_is_cancelled_leaves_the_connection_usable(nats):
                 await broker.publish(topic, nats.event(steps))
 
     asyncio.run(story())
+
+
+@pytest.mark.parametrize(("late", "sent"), [(0.0, True), (30.2, True), (32.0, False), (40.0, False)])
+def test_what_is_given_back_late_in_the_lease_is_left_to_it(nats, monkeypatch, late, sent):
+    """The server would take a nak for the attempt that another member has by then."""
+    naks = []
+
+    async def note(link, message):
+        naks.append(message.sequence)
+
+    monkeypatch.setattr(disposal, "hand_back", note)
+
+    async def story():
+        topic = await nats.topic()
+        async with nats.broker() as broker:
+            await broker.publish(topic, nats.event(1))
+            async with broker.subscribe(topic, group="g") as session:
+                waiting = asyncio.ensure_future(session.__anext__())
+                while not session._intake.puller.asks(0):  # noqa: ASYNC110 - a poll
+                    await asyncio.sleep(0)
+                waiting.cancel()
+                await asyncio.wait([waiting])
+                while not session._intake.ready:  # noqa: ASYNC110 - a poll
+                    await asyncio.sleep(0)
+                prefetched = session._intake.ready.popleft()
+                prefetched.message.leased -= late
+                await disposal.give_back(session._link, session._group, prefetched)
+
+    asyncio.run(story())
+    assert naks == [1] * sent
