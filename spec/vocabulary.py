@@ -23,6 +23,7 @@ AREAS = {
     "FLW": "flow.md",
     "ADP": "adapter.md",
     "CNF": "conformance.md",
+    "JSN": "bindings/json.md",
     "NAT": "bindings/nats.md",
 }
 _SPAN = re.compile(r"`([^`]+)`")
