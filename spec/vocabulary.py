@@ -24,6 +24,7 @@ AREAS = {
     "ADP": "adapter.md",
     "CNF": "conformance.md",
     "JSN": "bindings/json.md",
+    "MEM": "bindings/memory.md",
     "NAT": "bindings/nats.md",
 }
 _SPAN = re.compile(r"`([^`]+)`")
