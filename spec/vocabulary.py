@@ -19,7 +19,7 @@ AREAS = {
     "DLQ": "deadletter.md",
     "DUP": "deduplication.md",
     "GRP": "groups.md",
-    "DUR": "replay.md",
+    "DUR": "durability.md",
     "FLW": "flow.md",
     "ADP": "adapter.md",
     "CNF": "conformance.md",
