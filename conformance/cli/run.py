@@ -89,8 +89,7 @@ def _folder(name: str) -> Path:
 
 
 def exit_code(report: Report, *, asked: bool) -> int:
-    """By the worst profile. One that is not claimed, or of which nothing could be judged, counts only if it was
-    asked for."""
+    """By the worst profile. What is not claimed, or not checked at all, counts only if it was asked for."""
     states = set(report.profiles.values())
     if "failed" in states:
         return FAILED
