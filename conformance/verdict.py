@@ -13,7 +13,7 @@ from eventproof.conformance.rules.rule import Finding, Violation
 from eventproof.spec import Conditions, Requirement, holds
 
 State = Literal["pass", "fail", "hang", "inconclusive", "not claimed", "not checked"]
-ProfileState = Literal["conformant", "partial", "failed", "not claimed"]
+ProfileState = Literal["conformant", "partial", "failed", "not claimed", "not checked"]
 
 STUCK = frozenset({"L1", "L2", "P4"})
 SEEN_BY_LOG = {"C4": "read_log", "C7": "read_log", "B4": "positions"}
@@ -34,6 +34,7 @@ PROFILES: Mapping[str, Sequence[Conditions]] = {
     ),
     "groups": ({"groups": ("durable",)},),
     "replay": ({"replay": ("earliest",)},),
+    "durable": ({"survives.messages": ("broker-kill", "power-loss", "node-loss", "all-nodes")},),
 }
 LESS: Mapping[str, str] = {
     "loss": "the broker may lose events",
@@ -213,6 +214,8 @@ def _profile(profile: str, states: AbstractSet[State], claimed: Mapping[str, Any
         return "failed"
     if not _claims(profile, claimed):
         return "partial" if profile == "core" else "not claimed"
+    if profile != "core" and "not checked" in states <= {"not checked", "not claimed"}:
+        return "not checked"
     return "partial" if {"inconclusive", "not checked"} & states else "conformant"
 
 

@@ -90,7 +90,12 @@ def requirement(name: str) -> Requirement:
 
 def holds(conditions: Conditions, claims: Mapping[str, object]) -> bool:
     """Whether each path of the claims, in their JSON form, has one of its values."""
-    return all(_claimed(claims, path) in values for path, values in conditions.items())
+    return all(_has(_claimed(claims, path), values) for path, values in conditions.items())
+
+
+def _has(claim: object, values: tuple[bool | str, ...]) -> bool:
+    """A list of faults has each of them as its value."""
+    return any(one in values for one in claim) if isinstance(claim, (list, tuple)) else claim in values
 
 
 def _claimed(claims: Mapping[str, object], path: str) -> object:

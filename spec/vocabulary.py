@@ -19,10 +19,12 @@ AREAS = {
     "DLQ": "deadletter.md",
     "DUP": "deduplication.md",
     "GRP": "groups.md",
-    "DUR": "replay.md",
+    "DUR": "durability.md",
     "FLW": "flow.md",
     "ADP": "adapter.md",
     "CNF": "conformance.md",
+    "JSN": "bindings/json.md",
+    "MEM": "bindings/memory.md",
     "NAT": "bindings/nats.md",
 }
 _SPAN = re.compile(r"`([^`]+)`")

@@ -89,10 +89,10 @@ def _folder(name: str) -> Path:
 
 
 def exit_code(report: Report, *, asked: bool) -> int:
-    """By the worst profile. A profile that is not claimed counts only if it was asked for."""
+    """By the worst profile. What is not claimed, or not checked at all, counts only if it was asked for."""
     states = set(report.profiles.values())
     if "failed" in states:
         return FAILED
-    if "partial" in states or (asked and "not claimed" in states):
+    if "partial" in states or (asked and states & {"not claimed", "not checked"}):
         return PARTIAL
     return CONFORMANT

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from eventproof import spec
-from eventproof.adapters.claims import Claims, Ordering, Redelivery
+from eventproof.adapters.claims import Claims, Ordering, Redelivery, Survives
 from eventproof.conformance.rules.rule import Finding, Violation
 from eventproof.conformance.verdict import (
     KEPT,
@@ -29,6 +29,7 @@ from tests.conformance.brokers import judged
 from tests.conformance.histories import STRONG, Story, policy
 
 CLAIMED = {"loss": ("never",)}
+ALL = msgspec.structs.replace(STRONG, survives=Survives(messages=("broker-kill",)))
 
 
 def requirement(**changes: Any) -> Requirement:
@@ -190,6 +191,44 @@ def test_cnf_007_a_profile_is_conformant_only_if_each_must_passes(
     assert state(*states, level="MUST NOT") == expected
 
 
+def test_a_profile_of_which_a_run_can_judge_nothing_is_not_checked() -> None:
+    assert state("not checked", "not claimed", claims=ALL, profile="durable") == "not checked"
+    assert state("not checked", "inconclusive", claims=ALL, profile="durable") == "partial"
+    assert state("not checked", "fail", claims=ALL, profile="durable") == "failed"
+    assert state("not checked") == "partial"  # core is never left out
+    assert reason("not checked", claims=ALL, profile="durable") == "not checked: X-0"
+    assert state("not checked", claims=STRONG, profile="durable") == "not claimed"
+
+
+def test_without_faults_what_outlives_them_is_claimed_and_not_checked() -> None:
+    found = {"B2": total(50), "C1": total(50), "C5": total(50), "E1l": total(50), "E3": total(50)}
+    survives = Survives(messages=("broker-kill",), acks=("consumer-loss",), dedup=("node-loss",))
+    claims = msgspec.structs.replace(STRONG, survives=survives)
+    states = {v.requirement: v.state for v in verdicts(requirements, claims, found) if v.profile == "durable"}
+    assert states == {
+        "DUR-004": "not checked",
+        "DUR-005": "not claimed",
+        "DUR-006": "not claimed",
+        "DUR-007": "not claimed",
+        "DUR-008": "not checked",
+    }
+
+
+@pytest.mark.parametrize("fault", ["", "broker-kill", "power-loss", "node-loss", "all-nodes"])
+@pytest.mark.parametrize("survived", ["broker-kill", "power-loss", "node-loss", "all-nodes"])
+def test_dur_009_a_fault_counts_as_itself(fault: str, survived: Any) -> None:
+    claims = msgspec.structs.replace(STRONG, survives=Survives(messages=(survived,)))
+    told = Story(claims, g=policy())
+    told.join()
+    told.publish("k")
+    told.record("broker.killed", reason=fault)
+    told.record("broker.ready")
+    told.join()
+    told.drain()
+    expected = "fail" if survived == (fault or "broker-kill") else "not checked"
+    assert judged([told.history()])["DUR-004"].state == expected
+
+
 def test_cnf_007_what_should_be_does_not_count() -> None:
     assert state("fail", "inconclusive", level="SHOULD") == "conformant"
 
@@ -204,7 +243,7 @@ def test_cnf_007_core_is_mandatory_and_partial_where_loss_may_happen() -> None:
 @pytest.mark.parametrize("profile", [name for name in PROFILES if name != "core"])
 def test_another_profile_that_is_not_claimed_is_not_claimed(profile: str) -> None:
     assert state("not claimed", claims=Claims(), profile=profile) == "not claimed"
-    assert state("pass", claims=STRONG, profile=profile) == "conformant"
+    assert state("pass", claims=ALL, profile=profile) == "conformant"
 
 
 def reason(*states: str, claims: Claims = STRONG, profile: str = "core") -> str:
@@ -252,6 +291,7 @@ def test_a_profile_that_is_not_conformant_names_the_requirements(
         ("dedup", "needs publish_dedup.scope=topic or consume_dedup.scope=topic"),
         ("retry", "needs redelivery.nack=true and dead_letter=at-least-one"),
         ("groups", "needs groups=durable"),
+        ("durable", "needs survives.messages=broker-kill"),
     ],
 )
 def test_a_profile_that_is_not_claimed_says_which_claims_it_needs(profile: str, expected: str) -> None:
@@ -304,7 +344,7 @@ def test_every_profile_names_claims_that_exist_with_values_that_they_can_have() 
                 for name in parents:
                     place = place[name]
                 assert leaf in place, path
-                place[leaf] = value
+                place[leaf] = [value] if isinstance(place[leaf], (list, tuple)) else value
                 msgspec.convert(changed, Claims)
 
 

@@ -34,6 +34,8 @@ def paths(schema: dict, definitions: dict, prefix: str = "") -> dict[str, tuple[
             found |= paths(definitions[target], definitions, f"{name}.")
         elif one.get("type") == "boolean":
             found[prefix + name] = ("false", "true")
+        elif one.get("type") == "array":
+            found[prefix + name] = tuple(one["items"]["enum"])
         else:
             found[prefix + name] = tuple(one.get("enum", ()))
     return found

@@ -44,6 +44,20 @@ def test_a_requirement_applies_if_all_its_conditions_hold(claims: dict[str, obje
     assert requirement("RED-001").applies(claims) is binding
 
 
+@pytest.mark.parametrize(
+    ("messages", "binding"),
+    [
+        ((), False),
+        (("consumer-loss",), False),
+        (("consumer-loss", "broker-kill"), True),
+        (["power-loss"], True),
+    ],
+)
+def test_a_list_of_faults_has_each_of_them_as_a_value(messages: object, binding: bool) -> None:
+    claims = {"loss": "never", "survives": {"messages": messages}}
+    assert requirement("DUR-004").applies(claims) is binding
+
+
 def test_a_requirement_without_conditions_always_applies() -> None:
     assert requirement("PUB-001").applies({})
 
