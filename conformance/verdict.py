@@ -169,7 +169,7 @@ def _evidence(
     if missing:
         return f"needs {' and '.join(missing)}"
     if state == "not checked":
-        return "needs the tier `fault`"
+        return "needs faults, which no tier makes yet"
     if state == "inconclusive":
         return f"exercised {exercised} of {requirement.exercise} times"
     return f"exercised {exercised} times"
@@ -228,6 +228,9 @@ def _reasons(
 ) -> Iterator[str]:
     if state == "not claimed":
         yield f"needs {' or '.join(' and '.join(_unclaimed(needs, claimed)) for needs in PROFILES[profile])}"
+        return
+    if state == "not checked":
+        yield from dict.fromkeys(verdict.evidence for verdict in judged if verdict.state == state)
         return
     if state == "partial" and not _claims(profile, claimed):
         for claim in _unclaimed(PROFILES[profile][0], claimed):

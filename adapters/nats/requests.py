@@ -32,14 +32,16 @@ class Forbidden(nats.errors.Error):
 
 
 class _Open:
-    """A request that waits for its answer. refused: whether one to its subject was refused meanwhile."""
+    """A request that waits for its answer. refused: whether one to its subject was refused meanwhile.
+    told: whether the answer comes from ourselves, to a refused one too."""
 
-    __slots__ = ("answer", "refused", "subject")
+    __slots__ = ("answer", "refused", "subject", "told")
 
-    def __init__(self, subject: str, answer: asyncio.Future[Msg]) -> None:
+    def __init__(self, subject: str, *, told: bool = False) -> None:
         self.subject = subject
-        self.answer = answer
+        self.answer: asyncio.Future[Msg] = asyncio.get_running_loop().create_future()
         self.refused = False
+        self.told = told
 
 
 class Requests:
@@ -66,9 +68,7 @@ class Requests:
         """The answer. Raises what `Client.publish` raises, Disconnected, Forbidden, and of nats.errors
         NoRespondersError and, after `timeout` seconds, TimeoutError."""
         reply = self._reply()
-        message = await self._answer(
-            _Open(subject, _future()), reply, timeout, (subject, payload, reply, headers)
-        )
+        message = await self._answer(_Open(subject), reply, timeout, (subject, payload, reply, headers))
         if message.headers and message.headers.get("Status") == "503":
             raise nats.errors.NoRespondersError
         return message
@@ -81,7 +81,7 @@ class Requests:
 
         Which of several to one subject was refused cannot be told: then all raise nats.errors.Error.
         """
-        reply, told = self._reply(), _Open(subject, _future())
+        reply, told = self._reply(), _Open(subject, told=True)
         await self._answer(told, reply, timeout, (subject, payload, "", headers), (reply, b"", "", None))
         if told.refused:
             raise nats.errors.Error(_violation(subject))
@@ -91,7 +91,7 @@ class Requests:
         The library's flush writes its ping ahead of what waits to be written, and one that is cancelled ends
         the task that reads from the server. Raises as `tell` does."""
         reply = self._reply()
-        await self._answer(_Open(reply, _future()), reply, timeout, (reply, b"", "", None))
+        await self._answer(_Open(reply), reply, timeout, (reply, b"", "", None))
 
     async def _answer(self, request: _Open, reply: str, timeout: float, *messages: Outgoing) -> Msg:
         """Send the messages one after the other; the answer that comes to `reply`."""
@@ -107,7 +107,7 @@ class Requests:
             timer.cancel()
             del self._open[reply]
             if self._refusals:
-                self._ended(request.subject.lower(), request.answer)
+                self._ended(request)
 
     def _reply(self) -> str:
         return f"{self._inbox}{next(self._numbers)}"
@@ -129,10 +129,12 @@ class Requests:
             self._deaf = f"{words} (the option inbox says where answers go)"
             self._fail(partial(nats.errors.Error, self._deaf))
 
-    def _ended(self, subject: str, answer: asyncio.Future[Msg]) -> None:
-        """One request less. One that was given up may be the one that was refused."""
+    def _ended(self, request: _Open) -> None:
+        """One request less. One that was given up, or was only told, may be the one that was refused."""
+        subject, answer = request.subject.lower(), request.answer
         if subject in self._refusals:
-            if answer.cancelled() or not answer.done() or answer.exception() is not None:
+            given_up = answer.cancelled() or not answer.done() or answer.exception() is not None
+            if given_up or (request.told and request.refused):
                 self._refusals[subject] -= 1
             self._refuse_if_all(subject)
 
@@ -156,10 +158,6 @@ class Requests:
         request = self._open.get(message.subject)
         if request is not None and not request.answer.done():
             request.answer.set_result(message)
-
-
-def _future() -> asyncio.Future[Msg]:
-    return asyncio.get_running_loop().create_future()
 
 
 def _violation(subject: str) -> str:

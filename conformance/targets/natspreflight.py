@@ -21,6 +21,7 @@ from eventproof.conformance.targets.visit import Demand, NotReady, Terms, Visit
 OLDEST: Final = (2, 10)  # subject transforms with partition(), several filters of a consumer, metadata
 READERS: Final = 1  # consumers beside those of groups: one reads the log
 MINUTE: Final = 60
+NAMED: Final = 3  # streams named in an error
 SHARED: Final = "# `*` is any stream of the account: an account of its own is better"
 NO_JETSTREAM: Final = (10039, 10076)  # of the account, of the server
 NAMES: Final = "$JS.API.STREAM.NAMES"
@@ -158,7 +159,7 @@ def check_subjects(prefix: str, found: Sequence[str]) -> None:
 
 
 def _few(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")  # noqa: PLR2004
+    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
 
 
 def _fitting(tier: Tier, visit: Visit, demand: Demand) -> tuple[int, tuple[str, ...]]:

@@ -126,7 +126,7 @@ def test_what_needs_a_facility_that_the_target_lacks_is_not_checked(code: str, f
 
 def test_what_needs_faults_is_not_checked_without_them() -> None:
     verdict = judge_one(requirement(verify="fault"), B2=total(100))
-    assert (verdict.state, verdict.evidence) == ("not checked", "needs the tier `fault`")
+    assert (verdict.state, verdict.evidence) == ("not checked", "needs faults, which no tier makes yet")
 
 
 def test_a_removed_requirement_gets_no_verdict() -> None:
@@ -196,7 +196,8 @@ def test_a_profile_of_which_a_run_can_judge_nothing_is_not_checked() -> None:
     assert state("not checked", "inconclusive", claims=ALL, profile="durable") == "partial"
     assert state("not checked", "fail", claims=ALL, profile="durable") == "failed"
     assert state("not checked") == "partial"  # core is never left out
-    assert reason("not checked", claims=ALL, profile="durable") == "not checked: X-0"
+    told = reason("not checked", "not checked", "not claimed", claims=ALL, profile="durable")
+    assert told == "because of not checked"
     assert state("not checked", claims=STRONG, profile="durable") == "not claimed"
 
 
@@ -249,7 +250,14 @@ def test_another_profile_that_is_not_claimed_is_not_claimed(profile: str) -> Non
 def reason(*states: str, claims: Claims = STRONG, profile: str = "core") -> str:
     judged = [
         Verdict(
-            requirement=f"X-{n}", title="", level="MUST", profile=profile, state=one, exercised=0, minimum=0
+            requirement=f"X-{n}",
+            title="",
+            level="MUST",
+            profile=profile,
+            state=one,
+            exercised=0,
+            minimum=0,
+            evidence=f"because of {one}",
         )  # type: ignore[arg-type]
         for n, one in enumerate(states)
     ]

@@ -180,7 +180,7 @@ def test_without_leave_for_large_payloads_what_needs_them_is_not_checked(
 def test_faults_are_not_checked_on_a_server_that_is_not_ours() -> None:
     one = msgspec.structs.replace(requirement("DLV-001"), verify="fault")
     claims = Claims(loss="never")
-    assert verdicts([one], claims, {})[0].evidence == "needs the tier `fault`"
+    assert verdicts([one], claims, {})[0].evidence == "needs faults, which no tier makes yet"
     visited = verdicts([one], claims, {}, lacking=frozenset({RESTART}))[0]
     assert (visited.state, visited.evidence) == ("not checked", "needs a server of its own")
 

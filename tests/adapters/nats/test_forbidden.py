@@ -267,6 +267,27 @@ def test_without_jetstream_a_forbidden_publish_is_refused_and_no_other():
     asyncio.run(story())
 
 
+def test_without_jetstream_what_was_taken_is_never_called_refused():
+    """Also where subjects differ in case alone, which the client library does not tell."""
+
+    async def story():
+        allowed = permissions("core-publisher", prefix="eventproof", inbox=INBOX, topics=["orders"])
+        async with guarded(permitted(allowed.publish)) as server, core(server) as broker:
+            key = {"partitionkey": "k"}
+            topics = ["Orders", "orders", "orders", "Orders", "orders"] * 20
+            outcomes = await asyncio.gather(
+                *(broker.publish(topic, event(n, extensions=key)) for n, topic in enumerate(topics)),
+                return_exceptions=True,
+            )
+            taken = [outcome for topic, outcome in zip(topics, outcomes, strict=True) if topic == "orders"]
+            assert not [outcome for outcome in taken if isinstance(outcome, Rejected)]
+            refused = [outcome for topic, outcome in zip(topics, outcomes, strict=True) if topic == "Orders"]
+            assert not [outcome for outcome in refused if isinstance(outcome, Receipt)]
+            assert broker._link._requests._refusals == {}
+
+    asyncio.run(story())
+
+
 def test_without_jetstream_a_forbidden_subscription_is_refused():
     async def story():
         allowed = permissions("core-consumer", prefix="eventproof", inbox=INBOX, topics=["orders"])
