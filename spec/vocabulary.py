@@ -21,6 +21,7 @@ AREAS = {
     "GRP": "groups.md",
     "DUR": "durability.md",
     "FLW": "flow.md",
+    "CAT": "catalogue.md",
     "ADP": "adapter.md",
     "CNF": "conformance.md",
     "JSN": "bindings/json.md",
