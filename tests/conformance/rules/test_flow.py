@@ -212,6 +212,34 @@ def test_f2_after_its_expiry(late: float, codes: set[str], void: int) -> None:
     assert findings(told)["F2"].void == void
 
 
+@pytest.mark.parametrize(
+    ("settled", "exercised"), [("before", 0), ("after", 1), ("never", 1), ("refused", 1)]
+)
+def test_f2_is_exercised_by_what_expires_before_it_is_settled(settled: str, exercised: int) -> None:
+    told = Story()
+    session, call = told.join(), told.publish(expires=5 * SECOND)
+    delivery = told.deliver(session, call)
+    if settled == "after":
+        told.wait(6)
+    if settled != "never":
+        told.ack(delivery, "rejected" if settled == "refused" else "ok")
+    told.wait(6)
+    told.record("end")
+    assert (found(told), findings(told)["F2"].exercised) == (set(), exercised)
+
+
+def test_f2_is_not_exercised_by_what_nobody_can_be_given() -> None:
+    told = Story(g=policy(types=("x.*",)), h=policy(start="latest"))
+    told.publish(expires=SECOND)
+    told.publish(expires=SECOND, outcome="rejected")
+    told.publish(expires=SECOND, type="x.y", outcome="rejected")
+    told.join("g")
+    told.join("h")
+    told.wait(2)
+    told.record("end")
+    assert (found(told), findings(told)["F2"].exercised) == (set(), 0)
+
+
 def probe(told: Story, outcome: str = "ok", **fields: Any) -> int:
     call = told.invoke(**fields)
     told.record("probe", call=call)
