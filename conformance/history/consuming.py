@@ -154,6 +154,7 @@ class Consuming:
         self._end(session, record)
 
     def _process_end(self, record: Record, _: str) -> None:
+        self.index.faults.forget(record)
         for session in self.index.sessions.values():
             if session.process == record.process:
                 self._end(session, record)
@@ -166,6 +167,7 @@ class Consuming:
             session.asked = session.asked if session.orderly else None
 
     def _process_pause(self, record: Record, _: str) -> None:
+        self.index.faults.pause(record)
         for session in self.index.sessions.values():
             if session.process == record.process and session.ended == NEVER:
                 session.group.pauses.append(record.i)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from eventproof.adapters.claims import Flow
+from eventproof.adapters.claims import Flow, Survives
 from tests.conformance.histories import SECOND, Story, claims, policy
 from tests.conformance.rules.found import findings, found
 
@@ -322,6 +322,50 @@ def test_l2_no_probe_can_be_published_in_time(wait: float, outcome: str, codes: 
     told.record("end")
     assert found(told) == codes
     assert findings(told)["L2"].void == (outcome != "ok" and not codes)
+
+
+FAULTS = [
+    ("broker.killed", "broker.ready"), ("broker.paused", "broker.resumed"), ("link.cut", "link.healed"),
+    ("consumer.paused", "consumer.resumed"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("fault", "heal"), FAULTS)
+def test_l1_and_l2_wait_until_no_fault_is_left(fault: str, heal: str) -> None:
+    for healed, codes in ((False, set()), (True, {"L1", "L2"})):
+        told = Story(claims(survives=Survives(messages=("broker-kill",))))
+        told.next(told.join(process="c1"))
+        probe(told)
+        about = {} if fault.startswith("broker") else {"process": "c1"}
+        told.record(fault, **about)
+        if healed:
+            told.record(heal, **about)
+        probe(told, "rejected")
+        told.wait(31)
+        told.record("end")
+        assert found(told) == codes, healed
+
+
+def test_l1_a_consumer_that_stood_still_and_was_killed_is_no_fault_that_is_left() -> None:
+    told = Story()
+    told.join(process="c1")
+    told.next(told.join(process="c2"))
+    told.record("consumer.paused", process="c1")
+    told.record("consumer.killed", process="c1")
+    probe(told)
+    told.wait(31)
+    told.record("end")
+    assert found(told) == {"L1"}
+
+
+def test_l1_what_was_stuck_before_a_fault_that_is_left_is_a_hang() -> None:
+    told = Story()
+    told.next(told.join())
+    probe(told)
+    told.wait(31)
+    told.record("broker.paused")
+    told.record("end")
+    assert found(told) == {"L1"}
 
 
 def unknown_call(told: Story) -> None:
