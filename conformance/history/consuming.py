@@ -155,6 +155,7 @@ class Consuming:
 
     def _process_end(self, record: Record, _: str) -> None:
         self.index.faults.strike(record)
+        self.index.faults.forget(record)
         for session in self.index.sessions.values():
             if session.process == record.process:
                 self._end(session, record)
@@ -168,6 +169,7 @@ class Consuming:
 
     def _process_pause(self, record: Record, _: str) -> None:
         self.index.faults.strike(record)
+        self.index.faults.pause(record)
         for session in self.index.sessions.values():
             if session.process == record.process and session.ended == NEVER:
                 session.group.pauses.append(record.i)

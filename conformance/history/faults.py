@@ -41,11 +41,16 @@ def between(moments: list[int], low: int, high: int) -> int:
     return max(0, bisect_right(moments, high - 1) - bisect_right(moments, low))
 
 
+def _befallen(record: Record) -> tuple[str, str]:
+    """What a fault or its end is about: the broker, or some link or consumer and its process."""
+    return record.kind.partition(".")[0], record.process
+
+
 class Faults:
     """breaks: faults that end every session; cuts: by process, faults that end its sessions.
     all: both, with pauses of consumers left out. named: by process, and "" for the broker and
-    every link, the moments of all faults by their name.
-    heals: (moment, ns) of their ends; changed: by topic, the moments of topic.changed."""
+    every link, the moments of all faults by their name. heals: (moment, ns) of their ends; changed: by topic,
+    the moments of topic.changed. left: when what is not healed yet began, by what it befell."""
 
     def __init__(self, survives: Survives) -> None:
         self._survives = survives
@@ -56,11 +61,13 @@ class Faults:
         self.named: defaultdict[str, defaultdict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
         self.changed: defaultdict[str, list[int]] = defaultdict(list)
         self.heals: list[tuple[int, int]] = []
+        self.left: dict[tuple[str, str], int] = {}
 
     def add(self, record: Record) -> None:
         """Note a broker or link fault."""
         name = self.strike(record)
         self.all.append(record.i)
+        self.pause(record)
         if record.kind == "link.cut" and record.process:
             self.cuts[record.process].append(record.i)
             return
@@ -86,9 +93,26 @@ class Faults:
         broken = self.breaks and between(self.breaks, call.i, call.ended if call.done else NEVER)
         return (IN_FLIGHT,) if broken else ()
 
+    def pause(self, record: Record) -> None:
+        """Note that a broker, a link or a consumer is out of order from here on."""
+        self.left.setdefault(_befallen(record), record.i)
+
     def heal(self, record: Record) -> None:
-        """Note the end of a fault."""
+        """Note the end of a fault: of each one of its kind if it names no process."""
         self.heals.append((record.i, record.t))
+        self.forget(record)
+
+    def forget(self, record: Record) -> None:
+        """Note that a fault is left no more, without a new start: a consumer that stood still is gone."""
+        kind, process = _befallen(record)
+        healed = [one for one in self.left if one[0] == kind and (not process or one[1] == process)]
+        for one in healed:
+            del self.left[one]
+
+    @property
+    def lasting(self) -> int:
+        """When the first of the faults began that were never healed, or NEVER."""
+        return min(self.left.values(), default=NEVER)
 
     def covers_loss(self, state: State) -> bool:
         """Whether the state survives the loss of a consumer."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from eventproof.conformance.history.entities import NEVER, Act, Delivery, Group
@@ -86,36 +86,39 @@ def _stale_ack(index: Index, tally: Tally) -> None:
     Exercised: acks invoked after the next hand-out."""
     for copy in index.redelivered:
         for delivery, following in pairwise(copy.deliveries):
-            act = _stale(delivery, following)
-            if act is None:
-                continue
-            faults = index.faults.lie(delivery.i, act.invoke.i, delivery.session.process)
-            tally.exercise(faults)
-            if act.outcome != "ok":
-                continue
-            if index.claims.ack == "sent" or hold(index, delivery, act.invoke) is Hold.UNSURE:
-                tally.void += 1
-                continue
-            number, group = delivery.record.delivery, copy.group
-            tally.violate(
-                f"The ack of delivery {number} ({copy.name}) returned after group {group.name} had been"
-                f" handed the event again as delivery {following.record.delivery}.",
-                (delivery.i, following.i, act.invoke.i, act.ended),
-                copy.calls,
-                group,
-                faults,
-            )
+            for act in _stale(delivery, following):
+                faults = index.faults.lie(delivery.i, act.invoke.i, delivery.session.process)
+                tally.exercise(faults)
+                if act.outcome == "ok":
+                    _judge_stale(index, tally, delivery, following, act, faults)
 
 
-def _stale(delivery: Delivery, following: Delivery) -> Act | None:
-    """The first ack invoked after the following hand-out, unless one had returned before it was invoked: then
-    it is a no-op."""
+def _judge_stale(
+    index: Index, tally: Tally, delivery: Delivery, following: Delivery, act: Act, faults: Sequence[str]
+) -> None:
+    if index.claims.ack == "sent" or hold(index, delivery, act.invoke) is Hold.UNSURE:
+        tally.void += 1
+        return
+    number, copy = delivery.record.delivery, delivery.copy
+    tally.violate(
+        f"The ack of delivery {number} ({copy.name}) returned after group {copy.group.name} had been"
+        f" handed the event again as delivery {following.record.delivery}.",
+        (delivery.i, following.i, act.invoke.i, act.ended),
+        copy.calls,
+        copy.group,
+        faults,
+    )
+
+
+def _stale(delivery: Delivery, following: Delivery) -> Iterator[Act]:
+    """The acks invoked after the following hand-out, up to the first of the delivery's acks that returned:
+    the same again is a no-op."""
     for act in delivery.acts:
-        if act.verb == "ack" and act.invoke.i > following.i:
-            return act
-        if act.verb == "ack" and act.outcome == "ok":
-            return None
-    return None
+        if act.verb == "ack":
+            if act.invoke.i > following.i:
+                yield act
+            if act.outcome == "ok":
+                return
 
 
 def _twice(index: Index, tally: Tally) -> None:

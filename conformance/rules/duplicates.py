@@ -16,7 +16,8 @@ from eventproof.conformance.rules.rule import Tally, rule
 def _stored_twice(index: Index, tally: Tally) -> None:
     """One call, two positions: in a read of the log, or as handed out where positions name copies (some
     copy of the topic kept its position over a redelivery, in another group or since its confirm).
-    Exercised: confirmed calls whose positions could be compared."""
+    Exercised: calls that a log read shows; in topics without one, delivered copies whose positions could be
+    compared."""
     for topic, log in index.logs.items():
         places: dict[int, set[tuple[int, str]]] = {}
         for entry in log.entries:
@@ -206,7 +207,8 @@ def _looked_for(index: Index, call: Call, done: Record, siblings: list[Call]) ->
 def _consume_miss(index: Index, tally: Tally) -> None:
     """Handed out to a group after another call of the event was surely settled there, surely inside the
     window: all of it, from the first publish to this hand-out, took less than W minus slack.
-    Exercised: confirmed repeats of an event whose earlier call the group had settled within the window."""
+    Exercised: confirmed calls that were stored beside an earlier one of the event, within the window, which
+    the group has settled."""
     window = index.claims.consume_dedup.window
     if window is None:
         return
@@ -223,7 +225,7 @@ def _judge_consumed(index: Index, tally: Tally, calls: list[Call], group: Group,
         for call in calls if moment != NEVER else ():
             if call is first or call.outcome != "ok":
                 continue
-            tally.exercised += 0 <= call.invoke.t - first.invoke.t < window
+            tally.exercised += 0 <= call.invoke.t - first.invoke.t < window and stored(call, calls)
             copy = group.delivered(call.number)
             if copy is not None:
                 _judge_hand_out(index, tally, copy, first, moment, window)

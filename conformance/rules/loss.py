@@ -17,8 +17,9 @@ from eventproof.conformance.rules.rule import Tally, rule
 
 def _lost_in_the_middle(index: Index, tally: Tally) -> None:
     """A call owed to a group was neither delivered nor dead-lettered, though a later event of its lane (D1)
-    was delivered. This needs no drain. Void if another session may have been about to hand the call out when
-    the history ended. Exercised: calls owed in a lane of which something was delivered."""
+    was delivered. This needs no drain, and an order that is claimed. Void if another session may have been
+    about to hand the call out when the history ended.
+    Exercised: calls owed in a lane of which something was delivered."""
     for group in index.groups.values():
         tally.exercised += _owed_in_lanes(index, group)
         for call, follower in _overtaken(index, group):
@@ -37,7 +38,9 @@ def _lost_in_the_middle(index: Index, tally: Tally) -> None:
 
 
 def _overtaken(index: Index, group: Group) -> Iterator[tuple[Call, Delivery]]:
-    """Missing calls that a later event of their lane overtook, with its delivery."""
+    """Missing calls that a later event of their lane overtook, with its delivery; none without an order."""
+    if index.claims.ordering.scope == "none":
+        return
     whole = index.claims.ordering.scope == "topic"
     latest: dict[str, Delivery | None] = {}
     for call in missing(index, group):
@@ -111,6 +114,8 @@ def _report_lost(index: Index, tally: Tally, group: Group, call: Call, proof: in
 
 
 def _owed_in_lanes(index: Index, group: Group) -> int:
+    if index.claims.ordering.scope == "none":
+        return 0
     if index.claims.ordering.scope == "topic":
         return len(owed_calls(index, group)) if group.copies else 0
     lanes = group.lanes.keys() - {""}
@@ -222,15 +227,18 @@ def _judge_passed(index: Index, tally: Tally, group: Group, number: int, record:
 
 def _fan_out_miss(index: Index, tally: Tally) -> None:
     """Lost for one group (B1 or B2) while another group was handed it.
-    Exercised: calls owed to a group that another group was handed."""
+    Exercised: calls owed to a group that another group was handed, and of which it is known whether they
+    reached this one."""
     for group in index.groups.values():
         others = [g for g in index.groups.values() if g is not group and g.topic == group.topic]
         if not others:
             continue
-        for call in owed_calls(index, group):
-            tally.exercised += any(g.delivered(call.number) is not None for g in others)
         lost = dict(_lost_calls(index, group))
         lost.update((c, d.i) for c, d in _overtaken(index, group) if not _may_be_coming(group, d))
+        unknown = set(missing(index, group)) - lost.keys()
+        for call in owed_calls(index, group):
+            known = call not in unknown
+            tally.exercised += known and any(g.delivered(call.number) is not None for g in others)
         for call, proof in lost.items():
             found = [g.delivered(call.number) for g in others]
             other = next((copy for copy in found if copy is not None), None)

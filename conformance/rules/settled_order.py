@@ -73,7 +73,7 @@ def _met(index: Index, copy: Copy, until: int) -> Sequence[str]:
 def _two_holders(index: Index, tally: Tally) -> None:
     """Two events of one key were held by two live sessions of a group at once: neither possibly settled nor
     nacked, both leases surely held. One event held twice is C3.
-    Exercised: hand-outs of a key in another session than the one before."""
+    Exercised: hand-outs of a key in another session than the one before, which is still there."""
     for group, lane in _lanes(index):
         if len(group.sessions) > 1:
             _judge_lane(index, tally, group, lane)
@@ -84,7 +84,8 @@ def _judge_lane(index: Index, tally: Tally, group: Group, lane: list[Delivery]) 
     held: dict[int, list[Delivery]] = {}
     previous = lane[0]
     for delivery in lane:
-        tally.exercised += previous.session is not delivery.session
+        last = previous.session
+        tally.exercised += last is not delivery.session and last.ended > delivery.i
         previous, own = delivery, delivery.session.number
         other = next(
             (

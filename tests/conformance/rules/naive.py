@@ -190,7 +190,9 @@ class Naive:
         if done is None or done.kind != "publish.ok" or done.duplicate:
             return False
         twins = [
-            c for c in self.calls() if c.event == invoke.event and c.i < invoke.i and not self.is_rejected(c)
+            c
+            for c in self.calls()
+            if c.event == invoke.event and c is not invoke and c.i < done.i and not self.is_rejected(c)
         ]
         return done.duplicate is False or not twins
 
@@ -243,7 +245,8 @@ class Naive:
                     continue
                 ends = self.session_ends(d.session)
                 lost = any(e.kind != "session.closed" and done.i < e.i < again.i for e in ends)
-                survives = self.claims.ack == "sent" or "consumer-loss" in self.claims.survives.acks
+                only_sent = self.claims.ack == "sent" and verb == "ack"
+                survives = only_sent or "consumer-loss" in self.claims.survives.acks
                 if done.i > max(undone, default=0) and (survives or not lost):
                     found.append((d, invoke, done, verb))
         return min(found, key=lambda s: s[2].i, default=None)
@@ -265,6 +268,9 @@ class Naive:
             d, invoke, done, verb = settlement
             cut = [*self.session_ends(d.session), *self.faults(self.process(d.session))]
             if self.claims.ack == "sent" and verb == "ack" and any(invoke.i < r.i < again.i for r in cut):
+                continue
+            stale = [r for x in copy for v, r, c in self.acts(x) if v == "nack" and self.how(c) != "rejected"]
+            if any(previous.i < r.i < done.i for r in stale):
                 continue
             if not (previous.i < done.i and self.let_go(previous, done) is not False):
                 found.add((again.i,))
@@ -306,7 +312,7 @@ class Naive:
         done = self.outcome(invoke)
         if done is None or done.kind != "publish.ok" or done.duplicate:
             return False
-        return done.duplicate is False or all(self.is_rejected(c) or c.i > invoke.i for c in others)
+        return done.duplicate is False or all(self.is_rejected(c) or c.i > done.i for c in others)
 
     def c5(self) -> Occurrences:
         found: Occurrences = set()

@@ -234,6 +234,15 @@ def test_c9_handed_out_after_another_call_of_it_was_settled(
     assert found(told) == codes
 
 
+def test_c9_is_exercised_only_by_copies_that_were_stored() -> None:
+    for duplicate, exercised in ((False, 1), (True, 0)):
+        told = Story(CONSUMED)
+        session, call = told.join(), told.publish()
+        told.publish(event=call, duplicate=duplicate)
+        told.handle(session, call)
+        assert (found(told), findings(told)["C9"].exercised) == (set(), exercised)
+
+
 def test_c9_handed_out_before_the_settlement() -> None:
     told = Story(CONSUMED)
     session, call = told.join(), told.publish()
