@@ -21,21 +21,12 @@ from eventproof.conformance.execution.visiting import Guest
 from eventproof.conformance.explain import TRIED, explain
 from eventproof.conformance.fitting import fit
 from eventproof.conformance.plugin import Plugin
+from eventproof.conformance.profiles import ProfileState, profile_reasons, profile_states
 from eventproof.conformance.report.counts import count
 from eventproof.conformance.report.report import Counts, Report, Visited, save
 from eventproof.conformance.rules.judge import judge
 from eventproof.conformance.scenario import Group, Policy, Scenario, Topic
-from eventproof.conformance.verdict import (
-    LARGE,
-    Means,
-    ProfileState,
-    Total,
-    decisive,
-    profile_reasons,
-    profile_states,
-    totals,
-    verdicts,
-)
+from eventproof.conformance.verdict import LARGE, Means, Total, decisive, totals, verdicts
 from eventproof.spec import requirements
 
 CHUNK = 200  # scenarios that are in memory at once

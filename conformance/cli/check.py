@@ -14,9 +14,10 @@ from eventproof.conformance.cli.console import console
 from eventproof.conformance.cli.main import BROKEN, CONFORMANT, FAILED
 from eventproof.conformance.history.files import MalformedHistory, TruncatedHistory, load
 from eventproof.conformance.history.record import History
+from eventproof.conformance.profiles import PROFILES
 from eventproof.conformance.report import table
 from eventproof.conformance.rules.judge import judge
-from eventproof.conformance.verdict import PROFILES, Means, Total, totals, verdicts
+from eventproof.conformance.verdict import Means, Total, totals, verdicts
 from eventproof.spec import requirements
 
 

@@ -15,10 +15,10 @@ from eventproof.conformance.cli.console import Progress, console
 from eventproof.conformance.cli.dry import dry_run
 from eventproof.conformance.cli.main import CONFORMANT, FAILED, PARTIAL
 from eventproof.conformance.demand import demand
+from eventproof.conformance.profiles import PROFILES
 from eventproof.conformance.report import table
 from eventproof.conformance.report.report import Report
 from eventproof.conformance.suite import LARGEST, Plan, run
-from eventproof.conformance.verdict import PROFILES
 
 TIERS = {"smoke": 40, "core": 200}  # scenarios
 UNJUDGED = {"conformant without faults", "not claimed", "not checked"}

@@ -8,9 +8,10 @@ from pathlib import Path
 import msgspec
 
 from eventproof.adapters.claims import Claims
+from eventproof.conformance.profiles import ProfileState
 from eventproof.conformance.rules.rule import Violation
 from eventproof.conformance.targets.visit import Caps
-from eventproof.conformance.verdict import ProfileState, Verdict
+from eventproof.conformance.verdict import Verdict
 
 FORMAT = 1
 

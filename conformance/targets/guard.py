@@ -93,6 +93,10 @@ async def guarded(offered: Facilities, header: Header, manifest: Manifest) -> As
             remove=guard.remove if offered.remove else None,
             announce=guard.announce,
             restart=None,
+            kill=None,
+            revive=None,
+            freeze=None,
+            thaw=None,
         )
     finally:
         await guard.remove_all()

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal, Protocol
 
+from eventproof.adapters.port import Broker
 from eventproof.conformance.history.record import LogEntry
 from eventproof.conformance.targets.visit import Demand, Terms, Visit
 
@@ -56,7 +57,29 @@ class Target(Protocol):
         ...
 
     async def restart(self) -> None:
-        """Stop the broker in an orderly way and start it with the same data and address."""
+        """Stop the broker in an orderly way and start it with the same data and address; returns when it can
+        be used."""
+        ...
+
+    def kill(self) -> None:
+        """End the broker at once, as a crash does (SIGKILL)."""
+        ...
+
+    async def revive(self) -> None:
+        """Start it again after a kill, with the same data and address; returns when it can be used."""
+        ...
+
+    def freeze(self) -> None:
+        """Let the broker stand still (SIGSTOP)."""
+        ...
+
+    def thaw(self) -> None:
+        """Let it go on (SIGCONT)."""
+        ...
+
+    def sever(self, broker: Broker) -> None:
+        """End a participant's connection without a word, as if its process were killed. Only where the broker
+        is in this process: elsewhere a process is killed."""
         ...
 
     def versions(self) -> Mapping[str, str]:

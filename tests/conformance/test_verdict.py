@@ -11,20 +11,9 @@ import pytest
 
 from eventproof import spec
 from eventproof.adapters.claims import Claims, Ordering, Redelivery, Survives
+from eventproof.conformance.profiles import LESS, PROFILES, profile_reasons, profile_states
 from eventproof.conformance.rules.rule import Finding, Under, Violation
-from eventproof.conformance.verdict import (
-    KEPT,
-    LESS,
-    PROFILES,
-    SEEN_BY_LOG,
-    Means,
-    Total,
-    Verdict,
-    profile_reasons,
-    profile_states,
-    totals,
-    verdicts,
-)
+from eventproof.conformance.verdict import KEPT, SEEN_BY_LOG, Means, Total, Verdict, totals, verdicts
 from eventproof.spec import Requirement, requirements
 from eventproof.spec import requirement as requirement_of
 from tests.conformance.brokers import judged

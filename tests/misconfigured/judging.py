@@ -81,7 +81,7 @@ async def _judged(on: Stage, anomaly: str, scenarios: Sequence[Scenario], folder
 def _verdicts(histories: Sequence[History], claims: Claims) -> Sequence[Verdict]:
     found: dict[str, Total] = {}
     totals(enumerate(map(judge, histories), 1), found)
-    return verdicts(requirements, claims, found)
+    return verdicts(requirements, claims, found, Means())
 
 
 def _claiming(history: History, claims: Claims) -> History:
