@@ -27,7 +27,7 @@ from eventproof.conformance.rules.judge import judge
 from eventproof.conformance.scenario import Group, Policy, Scenario, Topic
 from eventproof.conformance.verdict import (
     LARGE,
-    RESTART,
+    Means,
     ProfileState,
     Total,
     decisive,
@@ -91,7 +91,7 @@ async def _run(plan: Plan, watcher: Watcher) -> Report:
             _keep_smallest(cases, codes, failing)
             if on.allowance.ended:
                 break
-        judged = verdicts(requirements, on.site.claims, found, lacking=_lacking(plan))
+        judged = verdicts(requirements, on.site.claims, found, _means(plan))
         examples = await explain(judged, failing, on, plan.folder, plan.budget, watcher)
         states = _complete(profile_states(judged, on.site.claims, plan.profiles), on)
         report = Report(
@@ -175,12 +175,12 @@ def _save(plan: Plan, cases: list[Case], codes: frozenset[str]) -> None:
             )
 
 
-def _lacking(plan: Plan) -> frozenset[str]:
+def _means(plan: Plan) -> Means:
     offered = plan.plugin.facilities
     names = {name for name in ("read_log", "positions") if getattr(offered, name) is None}
-    if plan.guest is not None:
-        names |= {RESTART, LARGE} if _lacks_large(plan) else {RESTART}
-    return frozenset(names)
+    if _lacks_large(plan):
+        names.add(LARGE)
+    return Means(frozenset(names))
 
 
 def _lacks_large(plan: Plan) -> bool:

@@ -12,7 +12,7 @@ from eventproof.spec.generate import Malformed, reasoned, requirement_of
 from eventproof.spec.links import dead_links
 from eventproof.spec.model import Requirement
 from eventproof.spec.parse import FIELDS, Block, Document, Finding, without_spans
-from eventproof.spec.vocabulary import AREAS, SOURCE, Vocabulary, vocabulary
+from eventproof.spec.vocabulary import AREAS, FAULTS, SOURCE, Vocabulary, vocabulary
 
 _KEYWORD = re.compile(r"\b(?:(?:MUST|SHALL|SHOULD)(?: NOT)?|REQUIRED|(?:NOT )?RECOMMENDED|MAY|OPTIONAL)\b")
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)")
@@ -126,6 +126,13 @@ def unknown_claim(spec: Spec) -> Iterator[Finding]:
                     yield block.finding(f"{path}={str(value).lower()} is no row of the claims in {SOURCE}")
 
 
+def unknown_fault(spec: Spec) -> Iterator[Finding]:
+    for block, one in _readable(spec):
+        for fault in one.faults:
+            if fault not in spec.words.faults:
+                yield block.finding(f"{fault} is no row of the faults in {FAULTS}")
+
+
 def unknown_anomaly(spec: Spec) -> Iterator[Finding]:
     """The anomalies of the blocks and the table of anomalies do not say the same."""
     pairs = {(code, block.id): block for block, one in _readable(spec) for code in one.anomalies}
@@ -166,6 +173,7 @@ RULES: tuple[Callable[[Spec], Iterator[Finding]], ...] = (
     missing_reason,
     undecided,
     unknown_claim,
+    unknown_fault,
     unknown_anomaly,
     dead_link,
 )

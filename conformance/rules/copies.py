@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from eventproof.conformance.history.entities import NEVER, Act, Delivery, Group
@@ -18,14 +18,17 @@ def _after_ack(index: Index, tally: Tally) -> None:
     only sent, a session, link or broker fault after the ack makes the judgement void.
     Exercised: copies settled by an ack or a reject."""
     for group in index.groups.values():
-        tally.exercised += sum(copy.closed != NEVER for copy in group.copies)
+        for copy in group.copies:
+            if copy.closed != NEVER:
+                tally.exercise(index.faults.lie(copy.closed, NEVER, copy.deliveries[-1].session.process))
     for found in redeliveries(index):
         act = found.settlement
         if act is None:
             continue
         tally.void += found.verdict == "unsure"
         if found.verdict == "settled":
-            _report(found, tally, f"after its {act.verb} had returned", (act.invoke.i, act.ended))
+            faults = index.faults.lie(act.ended, found.again.i, found.previous.session.process)
+            _report(found, tally, f"after its {act.verb} had returned", (act.invoke.i, act.ended), faults)
 
 
 def _spurious(index: Index, tally: Tally) -> None:
@@ -53,7 +56,9 @@ def _judge_held(index: Index, tally: Tally, *, same: bool) -> None:
             _report(found, tally, f"while {where} still held it", ())
 
 
-def _report(found: Redelivery, tally: Tally, why: str, moments: tuple[int, ...]) -> None:
+def _report(
+    found: Redelivery, tally: Tally, why: str, moments: tuple[int, ...], faults: Sequence[str] = ()
+) -> None:
     copy = found.again.copy
     tally.violate(
         f"Group {copy.group.name} was handed {copy.name} again in session {found.again.session.number}"
@@ -61,6 +66,7 @@ def _report(found: Redelivery, tally: Tally, why: str, moments: tuple[int, ...])
         (found.previous.i, *moments, found.again.i),
         copy.calls,
         copy.group,
+        faults,
     )
 
 
@@ -81,12 +87,15 @@ def _stale_ack(index: Index, tally: Tally) -> None:
     for copy in index.redelivered:
         for delivery, following in pairwise(copy.deliveries):
             for act in _stale(delivery, following):
-                tally.exercised += 1
+                faults = index.faults.lie(delivery.i, act.invoke.i, delivery.session.process)
+                tally.exercise(faults)
                 if act.outcome == "ok":
-                    _judge_stale(index, tally, delivery, following, act)
+                    _judge_stale(index, tally, delivery, following, act, faults)
 
 
-def _judge_stale(index: Index, tally: Tally, delivery: Delivery, following: Delivery, act: Act) -> None:
+def _judge_stale(
+    index: Index, tally: Tally, delivery: Delivery, following: Delivery, act: Act, faults: Sequence[str]
+) -> None:
     if index.claims.ack == "sent" or hold(index, delivery, act.invoke) is Hold.UNSURE:
         tally.void += 1
         return
@@ -97,6 +106,7 @@ def _judge_stale(index: Index, tally: Tally, delivery: Delivery, following: Deli
         (delivery.i, following.i, act.invoke.i, act.ended),
         copy.calls,
         copy.group,
+        faults,
     )
 
 

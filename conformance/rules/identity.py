@@ -33,8 +33,11 @@ def _phantom(index: Index, tally: Tally) -> None:
 
 def _aborted(index: Index, tally: Tally) -> None:
     """Delivered, though every publish call of the event was rejected.
-    Exercised: rejected publish calls."""
+    Exercised: rejected publish calls; of those in flight at a fault, all."""
     tally.exercised = sum(1 for call in index.calls.values() if call.refused)
+    for publish in index.calls.values() if index.faults.breaks else ():
+        for fault in index.faults.during(publish):
+            tally.under[fault].exercised += 1
     if not tally.exercised:
         return
     for copy in _copies(index):
@@ -45,6 +48,7 @@ def _aborted(index: Index, tally: Tally) -> None:
                 (call.i, call.done.i if call.done is not None else call.i, copy.first.i),
                 copy.calls,
                 copy.group,
+                index.faults.during(call),
             )
 
 

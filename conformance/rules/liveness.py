@@ -21,7 +21,7 @@ def _stuck_consumer(index: Index, tally: Tally) -> None:
         arrivals = sorted(copy.first.t for copy in group.copies) if probes else []
         for probe in probes:
             if owed(index, probe, group):
-                tally.exercised += 1
+                tally.exercise(index.faults.lie(0, probe.i))
                 _judge_probe(index, tally, group, probe, arrivals)
 
 
@@ -52,6 +52,7 @@ def _judge_probe(index: Index, tally: Tally, group: Group, probe: Call, arrivals
         (probe.i, done.i, seen.i),
         (probe.number,),
         group,
+        index.faults.lie(0, probe.i),
     )
 
 
@@ -98,7 +99,8 @@ def _stuck_publisher(index: Index, tally: Tally) -> None:
         probes = [call for call in calls if call.probe and call.i > healed]
         if not probes:
             continue
-        tally.exercised += 1
+        faults = index.faults.lie(0, probes[0].i)
+        tally.exercise(faults)
         confirmed = [c.done for c in probes if c.outcome == "ok" and c.done is not None]
         first = min(confirmed, key=lambda r: r.i, default=None)
         start, end = probes[0].invoke, first if first is not None else index.last
@@ -109,6 +111,7 @@ def _stuck_publisher(index: Index, tally: Tally) -> None:
             f"No probe could be published to topic {topic} within {(end.t - start.t) / NANOSECONDS:.1f} s.",
             (start.i, end.i),
             tuple(c.number for c in probes[:5]),
+            faults=faults,
         )
 
 

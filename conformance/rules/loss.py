@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from eventproof.conformance.history.entities import NEVER, Call, Copy, Delivery, Group
@@ -34,6 +35,7 @@ def _lost_in_the_middle(index: Index, tally: Tally) -> None:
                 (call.i, call.confirmed, follower.i),
                 (call.number, *later.calls),
                 group,
+                _faults(index, group, call, follower.i),
             )
 
 
@@ -77,9 +79,11 @@ def _lost(index: Index, tally: Tally) -> None:
     after the call completed. Exercised: calls owed to a group that was drained after them."""
     for group in index.groups.values():
         proof = drained(index, group)
-        tally.exercised += sum(1 for call in owed_calls(index, group) if call.ended < proof) if proof else 0
+        for call in owed_calls(index, group) if proof else ():
+            if call.ended < proof:
+                tally.exercise(_faults(index, group, call, proof))
         for call, _ in _lost_calls(index, group):
-            _report_lost(tally, group, call, proof)
+            _report_lost(index, tally, group, call, proof)
 
 
 def _lost_calls(index: Index, group: Group) -> Iterator[tuple[Call, int]]:
@@ -88,13 +92,26 @@ def _lost_calls(index: Index, group: Group) -> Iterator[tuple[Call, int]]:
     return ((call, proof) for call in missing(index, group) if call.ended < proof)
 
 
-def _report_lost(tally: Tally, group: Group, call: Call, proof: int) -> None:
+def _faults(index: Index, group: Group, call: Call, until: int) -> Sequence[str]:
+    """Faults between the confirm of a call and its settlement for the group, and those that met it in flight.
+    Of the group's members any: where a copy that was never handed out had been fetched nobody can tell."""
+    if not index.faults.named:
+        return ()
+    copy = group.delivered(call.number)
+    until = min(until, copy.closed) if copy is not None else until
+    processes = dict.fromkeys(session.process for session in group.sessions)
+    found = (index.faults.lie(call.ended, until, process) for process in processes)
+    return (*dict.fromkeys(chain.from_iterable(found)), *index.faults.during(call))
+
+
+def _report_lost(index: Index, tally: Tally, group: Group, call: Call, proof: int) -> None:
     fate = "was confirmed" if call.outcome == "ok" else "took effect"
     tally.violate(
         f"Call {call.number} {fate} but never reached group {group.name}, which has drained.",
         (call.i, call.ended, proof),
         (call.number,),
         group,
+        _faults(index, group, call, proof),
     )
 
 
@@ -139,7 +156,9 @@ def _lost_redelivery(index: Index, tally: Tally) -> None:
     Exercised: copies of which a hand-out failed before the drain."""
     for group in index.groups.values():
         proof = drained(index, group)
-        tally.exercised += sum(1 for copy in group.copies if _failed(index, copy, proof))
+        for copy in group.copies:
+            if _failed(index, copy, proof):
+                tally.exercise(_met(index, copy, proof))
         for call, _, last in _abandoned(index, group):
             if last.i < proof:
                 tally.violate(
@@ -148,7 +167,16 @@ def _lost_redelivery(index: Index, tally: Tally) -> None:
                     (call.i, last.i, proof),
                     (call.number,),
                     group,
+                    _met(index, last.copy, proof),
                 )
+
+
+def _met(index: Index, copy: Copy, until: int) -> Sequence[str]:
+    """Faults that met a hand-out of the copy while it was not settled: of the broker, or of who held it."""
+    if not index.faults.named:
+        return ()
+    found = (index.faults.lie(d.i, min(copy.closed, until), d.session.process) for d in copy.deliveries)
+    return tuple(dict.fromkeys(chain.from_iterable(found)))
 
 
 def _failed(index: Index, copy: Copy, before: int) -> bool:

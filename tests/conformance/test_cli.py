@@ -42,6 +42,7 @@ def test_run_judges_the_memory_broker_conformant_and_saves_everything(eventproof
     assert ended.out.rstrip().endswith("report: out")
     report = saved(Path("out"))
     assert report.profiles.pop("durable") == "not claimed"
+    assert report.profiles.pop("groups") == "conformant without faults"
     assert set(report.profiles.values()) == {"conformant"}
     assert report.counts.unproven == report.counts.indeterminate == 0
     assert len(list(Path("out/scenarios").glob("*.json"))) == 240

@@ -42,11 +42,19 @@ CONFORMANCE = """# Conformance
 | D2 | broken by retry | [ORD-001](ordering.md#ORD-001) |
 | B7 | unseen | none |
 """
+DURABILITY = """# Durability
+
+## The faults
+
+| fault | name | what is gone |
+|---|---|---|
+| the broker is killed | `broker-kill` | its memory |
+"""
 
 
 @pytest.fixture
 def texts() -> dict[str, str]:
-    return {"conformance.md": CONFORMANCE, "ordering.md": ORDERING}
+    return {"conformance.md": CONFORMANCE, "durability.md": DURABILITY, "ordering.md": ORDERING}
 
 
 @pytest.fixture

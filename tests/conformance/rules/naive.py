@@ -317,24 +317,27 @@ class Naive:
     def c5(self) -> Occurrences:
         found: Occurrences = set()
         for second in self.calls():
-            done = self.outcome(second)
             others = self.siblings(second, "key")
-            if done is None or not self.is_ok(second) or not self.is_stored(second, others):
+            if not self.is_stored(second, others):
                 continue
-            stored = [
-                c
-                for c in others
-                if c.i < second.i and self.is_ok(c) and self.is_stored(c, self.siblings(c, "key"))
-            ]
+            stored = [c for c in others if c.i < second.i and self.is_stored(c, self.siblings(c, "key"))]
             if not stored:
                 continue
             first = stored[-1]
             kills = self.kills_not_survived(self.claims.survives.dedup)
-            if any(first.i < r.i < done.i for r in kills):
+            end = self.outcome(second)
+            if any(first.i < r.i and not (end and self.is_ok(second) and end.i < r.i) for r in kills):
                 continue
-            if done.t - first.t < self.window() - self.slack - self.stalled(first.t, done.t):
+            gap = max(self.stored_by(second) - first.t, self.stored_by(first) - second.t)
+            if gap < self.window() - self.slack - self.stalled(first.t, first.t + gap):
                 found.add((second.call,))
         return found
+
+    def stored_by(self, invoke: Record) -> int:
+        done = self.outcome(invoke)
+        if done is not None and self.is_ok(invoke):
+            return done.t
+        return min(r.t for r in self.kind("deliver", "dead") if r.call == invoke.call)
 
     def c6(self) -> Occurrences:
         found: Occurrences = set()
