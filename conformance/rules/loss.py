@@ -19,10 +19,12 @@ def _lost_in_the_middle(index: Index, tally: Tally) -> None:
     """A call owed to a group was neither delivered nor dead-lettered, though a later event of its lane (D1)
     was delivered. This needs no drain, and an order that is claimed. Void if another session may have been
     about to hand the call out when the history ended.
-    Exercised: calls owed in a lane of which something was delivered."""
+    Exercised: calls owed in a lane of which something was delivered, without those still to come."""
     for group in index.groups.values():
-        tally.exercised += _owed_in_lanes(index, group)
-        for call, follower in _overtaken(index, group):
+        overtaken = list(_overtaken(index, group))
+        to_come = set(missing(index, group)) - {call for call, _ in overtaken}
+        tally.exercised += sum(1 for call in _owed_in_lanes(index, group) if call not in to_come)
+        for call, follower in overtaken:
             if _may_be_coming(group, follower):
                 tally.void += 1
                 continue
@@ -113,13 +115,14 @@ def _report_lost(index: Index, tally: Tally, group: Group, call: Call, proof: in
     )
 
 
-def _owed_in_lanes(index: Index, group: Group) -> int:
-    if index.claims.ordering.scope == "none":
-        return 0
+def _owed_in_lanes(index: Index, group: Group) -> Sequence[Call]:
+    """Calls owed in a lane of which something was delivered."""
+    if index.claims.ordering.scope == "none" or not group.copies:
+        return ()
     if index.claims.ordering.scope == "topic":
-        return len(owed_calls(index, group)) if group.copies else 0
+        return owed_calls(index, group)
     lanes = group.lanes.keys() - {""}
-    return sum(1 for call in owed_calls(index, group) if call.invoke.key in lanes)
+    return [call for call in owed_calls(index, group) if call.invoke.key in lanes]
 
 
 class Abandoned(NamedTuple):

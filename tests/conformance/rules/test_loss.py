@@ -224,6 +224,14 @@ def test_b1_other_keys_and_no_key_prove_nothing(keys: tuple[str, str]) -> None:
     assert found(told) == set()
 
 
+def test_b1_what_is_still_to_come_is_no_exercise() -> None:
+    told = Story()
+    session = told.join()
+    told.handle(session, told.publish("k"))
+    told.publish("k")
+    assert (found(told), findings(told)["B1"].exercised) == (set(), 1)
+
+
 def test_b1_by_topic_needs_no_key() -> None:
     told = Story(claims(ordering=Ordering(scope="topic")))
     session = told.join()
