@@ -38,9 +38,7 @@ def around(folder: Path, documents: tuple[Document, ...]) -> Iterator[Finding]:
         return
     files = tracked(folder.parent)
     folders = {parent.as_posix() for name in files for parent in Path(name).parents}
-    texts = {
-        name: (folder.parent / name).read_text("utf-8") for name in files if name.endswith((".md", ".py"))
-    }
+    texts = {name: (folder.parent / name).read_text("utf-8") for name in files if name.endswith(READ)}
     everywhere = [document(name, text) for name, text in texts.items() if name.endswith(".md")]
     yield from dead_links(everywhere)
     yield from missing_files(everywhere, {*files, *folders}.__contains__)
