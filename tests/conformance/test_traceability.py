@@ -17,8 +17,8 @@ from eventproof.conformance.scenario import Scenario
 from eventproof.conformance.selftest import plugin
 from eventproof.spec import Requirement, requirements
 from eventproof.spec.__main__ import HERE
-from eventproof.spec.parse import read
-from eventproof.spec.vocabulary import SOURCE, table
+from eventproof.spec.parse import read, table
+from eventproof.spec.vocabulary import SOURCE
 from tests.conformance.brokers import run
 
 ACTIVE = tuple(one for one in requirements if one.status == "active")
