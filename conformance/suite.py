@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -63,10 +62,11 @@ def run(plan: Plan, watcher: Watcher) -> Report:
     """Run the suite on a broker; everything is saved in the plan's folder. Raises EventproofError."""
     for folder in ("scenarios", "histories", "counterexamples"):
         (plan.folder / folder).mkdir(parents=True, exist_ok=True)
-    return run_on(plan.plugin.facilities.clock, lambda: _run(plan, watcher))
+    started = clock.now().isoformat(timespec="seconds")  # here: a stage may have a clock of its own
+    return run_on(plan.plugin.facilities.clock, lambda: _run(plan, started, watcher))
 
 
-async def _run(plan: Plan, watcher: Watcher) -> Report:
+async def _run(plan: Plan, started: str, watcher: Watcher) -> Report:
     passed, found, counts = clock.stopwatch(), dict[str, Total](), Counts()
     failing: dict[str, list[Case]] = {}
     async with stage(
@@ -86,11 +86,11 @@ async def _run(plan: Plan, watcher: Watcher) -> Report:
         examples = await explain(judged, failing, on, plan.folder, plan.budget, watcher)
         states = _complete(profile_states(judged, on.site.claims, plan.profiles), on)
         report = Report(
-            target=plan.plugin.name, tier=plan.tier, seed=plan.seed, seconds=round(passed(), 1),
-            started=(clock.now() - timedelta(seconds=passed())).isoformat(timespec="seconds"),
-            versions=on.site.versions, options=on.site.configuration, claims=on.site.claims, counts=counts,
-            verdicts=judged, counterexamples=examples, visit=_visited(plan, on),
-            profiles=states, reasons=_reasons(profile_reasons(judged, on.site.claims, states), on),
+            target=plan.plugin.name, tier=plan.tier, seed=plan.seed, started=started,
+            seconds=round(passed(), 1), versions=on.site.versions, options=on.site.configuration,
+            claims=on.site.claims, counts=counts, verdicts=judged, counterexamples=examples,
+            visit=_visited(plan, on), profiles=states,
+            reasons=_reasons(profile_reasons(judged, on.site.claims, states), on),
         )  # fmt: skip
         save(report, plan.folder)  # before the stage ends: what it leaves behind must not cost the report
     return report

@@ -13,6 +13,7 @@ from eventproof.spec.links import dead_links
 from eventproof.spec.model import Requirement
 from eventproof.spec.parse import FIELDS, Block, Document, Finding, without_spans
 from eventproof.spec.vocabulary import AREAS, FAULTS, SOURCE, Vocabulary, vocabulary
+from eventproof.spec.words import unsaid_words, wrong_terms
 
 _KEYWORD = re.compile(r"\b(?:(?:MUST|SHALL|SHOULD)(?: NOT)?|REQUIRED|(?:NOT )?RECOMMENDED|MAY|OPTIONAL)\b")
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)")
@@ -147,6 +148,14 @@ def dead_link(spec: Spec) -> Iterator[Finding]:
     yield from dead_links(spec.documents)
 
 
+def wrong_term(spec: Spec) -> Iterator[Finding]:
+    yield from wrong_terms(spec.documents)
+
+
+def unsaid_word(spec: Spec) -> Iterator[Finding]:
+    yield from unsaid_words(spec.documents)
+
+
 def _readable(spec: Spec) -> Iterator[tuple[Block, Requirement]]:
     """The blocks that `wrong_value` accepts, with their data."""
     pairs = ((block, _data(block)) for block in spec.blocks)
@@ -176,4 +185,6 @@ RULES: tuple[Callable[[Spec], Iterator[Finding]], ...] = (
     unknown_fault,
     unknown_anomaly,
     dead_link,
+    wrong_term,
+    unsaid_word,
 )

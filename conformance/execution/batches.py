@@ -12,8 +12,8 @@ TOGETHER = 10  # scenarios that a fault of the broker meets
 
 
 def batches(scenarios: Sequence[Scenario], room: int) -> list[Batch]:
-    """The scenarios with their numbers: each one with a fault of the broker has a batch of its own, with as many
-    followers as there is room for. The others are one batch, which no such fault meets."""
+    """The scenarios with their numbers: each one with a fault of the broker has a batch of its own, with
+    as many followers as there is room for. The others are one batch, which no such fault meets."""
     numbered = list(enumerate(scenarios))
     leads = [one for one in numbered if one[1].broker_faults]
     others = [one for one in numbered if not one[1].broker_faults]

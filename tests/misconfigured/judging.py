@@ -19,7 +19,7 @@ from eventproof.conformance.plugin import anybodys
 from eventproof.conformance.report.report import Counterexample
 from eventproof.conformance.rules.judge import judge
 from eventproof.conformance.scenario import Act, Scenario
-from eventproof.conformance.verdict import Total, Verdict, totals, verdicts
+from eventproof.conformance.verdict import Means, Total, Verdict, totals, verdicts
 from eventproof.spec import requirements
 
 COUNT = 16  # scenarios for each adapter, all at once: a busy machine must have time for every one of them

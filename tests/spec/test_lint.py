@@ -50,6 +50,11 @@ BAD = {  # old text of ordering.md, its replacement, part of the finding
     "anomaly_not_named": ("Anomalies: D1, D2", "Anomalies: D1", "the row of D2 links to ORD-001"),
     "dead_document": ("(conformance.md#claims)", "(conformity.md)", "links to conformity.md"),
     "dead_anchor": ("(#ORD-002)", "(#ORD-007)", "links to #ORD-007"),
+    "dead_reference": ("Prose may", "[Prose][none] may", "refers to [none], which is defined nowhere"),
+    "dead_definition": ("Prose may", "[x]: conformance.md\n\nProse may", "defines [x], which nothing"),
+    "dead_term": ("(glossary.md#link-of-two)", "(glossary.md)", "Link of two is a term that no other"),
+    "unsaid_word": ("Prose may", "Queued prose may", "says queue: say topic (glossary.md)"),
+    "unsaid_in_a_field": ("a guess is no proof.", "a timeout is no guess.", "says timeout: say time-out"),
     "dead_heading": ("#claims", "#promises", "links to conformance.md#promises"),
 }
 
@@ -88,7 +93,7 @@ def test_no_rule_is_without_a_fault_that_trips_it(texts: dict[str, str]) -> None
 def test_a_finding_names_document_line_and_requirement(texts: dict[str, str]) -> None:
     (one,) = found(texts | {"ordering.md": texts["ordering.md"].replace("MUST NOT guess.", "MUST NOT guess")})
     assert str(one) == (
-        "ordering.md:13: ORD-002: states its requirement in one sentence that ends in a full stop"
+        "ordering.md:14: ORD-002: states its requirement in one sentence that ends in a full stop"
     )
 
 
