@@ -20,10 +20,10 @@ from eventproof.conformance.report import table
 from eventproof.conformance.report.report import Report
 from eventproof.conformance.suite import LARGEST, Plan, run
 
-TIERS = {"smoke": 40, "core": 200}  # scenarios
+TIERS = {"smoke": 40, "core": 200, "fault": 240}  # scenarios
 UNJUDGED = {"conformant without faults", "not claimed", "not checked"}
 FOLDER = click.Path(path_type=Path, file_okay=False)
-TIER = "smoke is a quick look, with too few scenarios for every verdict; core is the full run."
+TIER = "smoke: a quick look, too short for every verdict; core: all that needs no faults; fault: with faults."
 KEEP = "Scenarios and histories to save."
 BUDGET = "Seconds for making counterexamples smaller."
 

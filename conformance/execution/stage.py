@@ -19,7 +19,7 @@ from eventproof.conformance.demand import weight
 from eventproof.conformance.execution.batches import Batch, batches
 from eventproof.conformance.execution.execute import execute
 from eventproof.conformance.execution.limits import Allowance, Pace
-from eventproof.conformance.execution.recovery import Recovery
+from eventproof.conformance.execution.recovery import Recovery, broker_faults
 from eventproof.conformance.execution.run import Site
 from eventproof.conformance.execution.virtual import VirtualLoop
 from eventproof.conformance.execution.visiting import Guest, attached, preflight
@@ -57,6 +57,12 @@ class Stage:
         self._runs = 0
         self._size = AT_ONCE[site.facilities.clock] if terms is None else terms.at_once
         self._room = asyncio.Semaphore(self._size)
+
+    @property
+    def faults(self) -> frozenset[str]:
+        """Names of those that can be made here: of a broker only if it is our own."""
+        consumers = {"consumer-loss", "consumer-pause"} if self.site.spawn is not None else ()
+        return broker_faults(self.site.facilities) | frozenset(consumers)
 
     async def run(
         self, scenarios: Sequence[Scenario], done: Callable[[], None] = lambda: None

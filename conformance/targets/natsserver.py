@@ -140,6 +140,26 @@ class NatsServer:
             await asyncio.to_thread(process.wait)
         self._ports_file(process).unlink(missing_ok=True)
 
+    def kill(self) -> None:
+        """SIGKILL: what was not written is lost, and the page cache stays."""
+        if self._process is not None:
+            self._process.kill()
+
+    async def revive(self) -> None:
+        """Start again after a kill: same address, same data."""
+        await self.stop(signal.SIGKILL)
+        await self.start()
+
+    def freeze(self) -> None:
+        """SIGSTOP."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
+
     async def restart(self) -> None:
         """Stop in order and start again: same address, same data."""
         await self.stop()
