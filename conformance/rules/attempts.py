@@ -107,8 +107,9 @@ def _allowance(index: Index, copy: Copy, until: int) -> int:
 
 def _early(index: Index, tally: Tally) -> None:
     """Handed out again sooner after a confirmed nack than its delay (asked for, or the policy's) minus slack.
-    A session end or a fault in between excuses, unless delays survive it.
-    Exercised: redeliveries after a nack with a delay."""
+    A session end or a fault in between excuses, unless delays survive it; so does what had permitted another
+    delivery before the nack was invoked, for then that was on its way. Void where its lease may have ended.
+    Exercised: redeliveries after a nack with a delay of a hand-out that still held the copy."""
     for copy in index.redelivered:
         nacks = sorted(
             a.invoke.i for d in copy.deliveries for a in d.acts if a.verb == "nack" and not a.refused
@@ -137,6 +138,8 @@ def _own(delivery: Delivery, again: Delivery) -> int:
 
 def _excused(index: Index, delivery: Delivery, act: Act, again: Delivery) -> bool:
     since, session, claims = act.invoke.i, delivery.session, index.claims
+    if hold(index, delivery, act.invoke) is Hold.ENDED:
+        return True
     durable = claims.backoff == "durable" or index.faults.covers_loss("delays")
     ended = min(session.ended, after(index.faults.cuts.get(session.process, []), since))
     if not durable and ended < again.i:
@@ -151,7 +154,8 @@ def _judge_delay(
     waited = again.t - act.invoke.t
     if waited >= delay:
         return
-    if waited >= delay - index.slack_over(act.invoke.t, again.t):
+    on_its_way = hold(index, delivery, act.invoke) is Hold.UNSURE
+    if on_its_way or waited >= delay - index.slack_over(act.invoke.t, again.t):
         tally.void += 1
         return
     copy = delivery.copy
