@@ -94,10 +94,20 @@ def _report_lost(tally: Tally, group: Group, call: Call, proof: int) -> None:
 
 
 def _owed_in_lanes(index: Index, group: Group) -> int:
-    if index.claims.ordering.scope == "topic":
-        return len(owed_calls(index, group)) if group.copies else 0
-    lanes = group.lanes.keys() - {""}
-    return sum(1 for call in owed_calls(index, group) if call.invoke.key in lanes)
+    return sum(_in_lane(index, group, call) for call in owed_calls(index, group))
+
+
+def _in_lane(index: Index, group: Group, call: Call) -> bool:
+    """Whether something of the call's lane was delivered."""
+    key = call.invoke.key
+    return bool(group.copies) if index.claims.ordering.scope == "topic" else bool(key) and key in group.lanes
+
+
+def _proven_lost(index: Index, group: Group) -> dict[Call, int]:
+    """The calls lost for the group by B1 or B2, each with the record that proves it."""
+    lost = dict(_lost_calls(index, group))
+    lost.update((c, d.i) for c, d in _overtaken(index, group) if not _may_be_coming(group, d))
+    return lost
 
 
 class Abandoned(NamedTuple):
@@ -201,9 +211,7 @@ def _fan_out_miss(index: Index, tally: Tally) -> None:
             continue
         for call in owed_calls(index, group):
             tally.exercised += any(g.delivered(call.number) is not None for g in others)
-        lost = dict(_lost_calls(index, group))
-        lost.update((c, d.i) for c, d in _overtaken(index, group) if not _may_be_coming(group, d))
-        for call, proof in lost.items():
+        for call, proof in _proven_lost(index, group).items():
             found = [g.delivered(call.number) for g in others]
             other = next((copy for copy in found if copy is not None), None)
             if other is not None:
@@ -213,6 +221,27 @@ def _fan_out_miss(index: Index, tally: Tally) -> None:
                     (call.number,),
                     group,
                 )
+
+
+def _missed_start(index: Index, tally: Tally) -> None:
+    """Lost for a group that starts at the earliest event (B1 or B2), though its publish had been confirmed
+    before the group's first subscribe was invoked. Exercised: such calls owed to the group, if it was drained
+    after them or was handed something of their lane."""
+    for group in index.groups.values():
+        if group.policy.start != "earliest":
+            continue
+        proof, start = drained(index, group), group.first_subscribing
+        before = [call for call in owed_calls(index, group) if call.confirmed < start]
+        tally.exercised += sum(call.ended < proof or _in_lane(index, group, call) for call in before)
+        lost = _proven_lost(index, group) if before else {}
+        for call in (call for call in before if call in lost):
+            tally.violate(
+                f"Call {call.number} was confirmed before group {group.name} first subscribed and never"
+                " reached it, though it starts at the earliest event.",
+                (call.i, call.confirmed, start, lost[call]),
+                (call.number,),
+                group,
+            )
 
 
 def _unseen(index: Index, tally: Tally) -> None:
@@ -238,4 +267,5 @@ LOST = rule("B2", "lost", _lost)
 LOST_REDELIVERY = rule("B3", "lost redelivery", _lost_redelivery)
 PREMATURE_SETTLE = rule("B4", "premature settle", _premature_settle)
 FAN_OUT_MISS = rule("B5", "fan-out miss", _fan_out_miss)
+MISSED_START = rule("B6", "missed start", _missed_start)
 UNSEEN = rule("B7", "unseen", _unseen)
