@@ -12,6 +12,7 @@ import eventproof.spec
 from eventproof.adapters.claims import Claims
 from eventproof.adapters.policy import Policy
 from eventproof.conformance.history.record import GroupInfo, Header, LogEntry, Record, TopicInfo
+from eventproof.conformance.rules import RULES
 from eventproof.schemas.validation import problems, validator
 from eventproof.spec import requirements
 from eventproof.spec.__main__ import HERE, main
@@ -56,6 +57,12 @@ def test_the_table_of_claims_is_what_adapters_can_claim() -> None:
 def test_every_anomaly_of_this_release_decides_a_requirement() -> None:
     assert {code for one in requirements for code in one.anomalies} == JUDGED
     assert set(vocabulary(read(HERE)).anomalies) == JUDGED | {"B7"}
+
+
+def test_the_table_of_anomalies_names_them_as_the_rules_do() -> None:
+    source = document("conformance.md", (HERE / "conformance.md").read_text(encoding="utf-8"))
+    written = {row[0]: row[1] for row in table(source, "Anomalies")}
+    assert {rule.code: rule.name for rule in RULES} == {c: n for c, n in written.items() if c != "H2"}
 
 
 def test_requirements_json_is_valid_under_its_schema() -> None:
