@@ -76,24 +76,31 @@ def _too_high(index: Index, tally: Tally) -> None:
 
 def _overrun(index: Index, tally: Tally) -> None:
     """Handed out more often than max_attempts allows; where the count may be too low, each loss that it need
-    not survive allows one more. Exercised: copies handed out max_attempts times."""
+    not survive allows one more. A group that was deleted begins anew.
+    Exercised: copies handed out max_attempts times."""
     for group in index.groups.values():
         limit = group.policy.max_attempts
         for copy in group.copies if limit is not None else ():
-            if limit is None or len(copy.deliveries) < limit:
+            handed = _of_one_life(copy)
+            if limit is None or len(handed) < limit:
                 continue
             tally.exercised += 1
-            if len(copy.deliveries) <= limit:
-                continue
-            last = copy.deliveries[-1]
-            if len(copy.deliveries) > limit + _allowance(index, copy, last.i):
+            if len(handed) > limit and len(handed) > limit + _allowance(index, copy, handed[-1].i):
                 tally.violate(
-                    f"Group {group.name} was handed {copy.name} {len(copy.deliveries)} times; {limit} are"
-                    " allowed.",
-                    tuple(d.i for d in copy.deliveries[-10:]),
+                    f"Group {group.name} was handed {copy.name} {len(handed)} times; {limit} are allowed.",
+                    tuple(d.i for d in handed[-10:]),
                     copy.calls,
                     group,
                 )
+
+
+def _of_one_life(copy: Copy) -> list[Delivery]:
+    """The hand-outs before or since the group was deleted, whichever are more."""
+    deleted = copy.group.deleted
+    if not copy.first.i < deleted < copy.deliveries[-1].i:
+        return copy.deliveries
+    before = [d for d in copy.deliveries if d.i < deleted]
+    return max(before, copy.deliveries[len(before) :], key=len)
 
 
 def _allowance(index: Index, copy: Copy, until: int) -> int:

@@ -100,7 +100,8 @@ def _alive(index: Index, tally: Tally) -> None:
     """Dead-lettered for a group, and acked by it or handed out to it afterwards. An ack counts unless it is
     too close to the end of its lease to tell whether that attempt had failed by then. Excused once when a
     crash, a cut or an unknown outcome lies between its first hand-out and then, unless one copy across a
-    crash is claimed. Exercised: dead letters of copies that were handed out."""
+    crash is claimed. A group that was deleted begins anew. Exercised: dead letters of copies that were handed
+    out."""
     for group in index.groups.values():
         for number, records in group.dead.items():
             copies = group.copies_of(number)
@@ -124,12 +125,14 @@ def _of_another_copy(index: Index, dead: Record) -> bool:
 
 
 def _conflicts(index: Index, copy: Copy, dead: Record) -> list[tuple[int, str]]:
-    again = [(d.i, "handed out to it again") for d in copy.deliveries if d.i > dead.i]
+    deleted = copy.group.deleted
+    handed = [d for d in copy.deliveries if (d.i > deleted) is (dead.i > deleted)]
+    again = [(d.i, "handed out to it again") for d in handed if d.i > dead.i]
     if again or index.claims.ack == "sent":
         return again
     return [
         (act.ended, "acked by it")
-        for delivery in copy.deliveries
+        for delivery in handed
         for act in delivery.acts
         if act.verb == "ack" and act.outcome == "ok" and act.done is not None
         if hold(index, delivery, act.done) is not Hold.UNSURE

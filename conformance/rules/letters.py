@@ -33,12 +33,14 @@ def _wrong_cause(index: Index, tally: Tally) -> None:
 
 def _second(index: Index, tally: Tally) -> None:
     """Dead letters of one call for one group at two positions, or at more than the group was handed copies.
-    Excused as in E6. Exercised: dead letters of calls that have a position."""
+    Excused as in E6; a group that was deleted begins anew.
+    Exercised: dead letters of calls that have a position."""
     for group in index.groups.values():
         for number, records in group.dead.items():
-            if number:
-                tally.exercised += len(_places(records))
-                _judge_number(index, tally, group, number, records)
+            since = [r for r in records if r.i > group.deleted]
+            for found in (records[: len(records) - len(since)], since) if number else ():
+                tally.exercised += len(_places(found))
+                _judge_number(index, tally, group, number, found)
 
 
 def _judge_each(index: Index, tally: Tally, flaw: Callable[[Index, Group, Record], str]) -> None:
@@ -73,9 +75,10 @@ def _report(tally: Tally, group: Group, record: Record, what: str) -> None:
 
 def _judge_number(index: Index, tally: Tally, group: Group, number: int, records: list[Record]) -> None:
     copies, places = group.copies_of(number), _places(records)
-    surplus, until = len(places) - max(1, len(copies)), records[-1].i
+    surplus = len(places) - max(1, len(copies))
     if surplus < 1 or index.claims.dead_letter in {"none", "at-least-one"}:
         return
+    until = records[-1].i
     forgiven = (
         excused(index, copies[0], until, surplus)
         if copies

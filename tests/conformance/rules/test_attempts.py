@@ -151,6 +151,18 @@ def test_e2_a_kill_allows_one_more_only_after_the_publish() -> None:
         assert found(told) == codes
 
 
+@pytest.mark.parametrize(("before", "after", "codes"), [(2, 2, set()), (3, 0, {"E2"}), (0, 3, {"E2"})])
+def test_e2_a_group_that_was_deleted_begins_anew(before: int, after: int, codes: set[str]) -> None:
+    told = Story(g=policy(max_attempts=2))
+    call = told.publish()
+    for times, then in ((before, "group.deleted"), (after, "end")):
+        session = told.join()
+        for _ in range(times):
+            told.nack(told.deliver(session, call))
+        told.record(then, topic="t", group="g")
+    assert found(told) == codes
+
+
 def test_e3_a_stale_nack_without_a_delay_excuses() -> None:
     told = Story()
     session, call = told.join(), told.publish()

@@ -169,6 +169,25 @@ def test_e6_a_crash_in_the_settlement_excuses_once(fault: str) -> None:
     assert found(told) == {"E6"}
 
 
+@pytest.mark.parametrize("deleted", [True, False])
+@pytest.mark.parametrize("first", ["dead", "acked"])
+def test_e6_a_group_that_was_deleted_begins_anew(deleted: bool, first: str) -> None:
+    told, session, call = failed(1 if first == "acked" else 2)
+    if first == "dead":
+        told.dead(call, attempt=2)
+    else:
+        told.handle(session, call, attempt=2)
+    if deleted:
+        told.record("group.deleted", topic="t", group="g")
+    other = told.join()
+    if first == "dead":
+        told.handle(other, call, attempt=1)
+    else:
+        told.reject(told.deliver(other, call, attempt=1), reason="bad")
+        told.dead(call, reason="rejected", error="bad", attempt=1)
+    assert ("E6" in found(told)) is not deleted
+
+
 def test_e6_an_orderly_leave_is_no_crash() -> None:
     told, session, call = failed(2)
     told.dead(call, attempt=2)
@@ -207,6 +226,17 @@ def test_e7n_a_crash_may_also_tear_the_settlement_of_what_expired_unseen(grade: 
         told.dead(call, reason="expired", attempt=0, position=position)
     torn = fault in {"broker.killed", "session.lost"} and grade == "one-without-faults"
     assert found(told) == (set() if torn else {"E7n"})
+
+
+def test_e7n_a_group_that_was_deleted_begins_anew() -> None:
+    for deleted in (True, False):
+        told, _, call = rejected(duplicates="any")
+        told.dead(call, reason="rejected", error="bad", attempt=1, position="1")
+        if deleted:
+            told.record("group.deleted", topic="t", group="g")
+        told.reject(told.deliver(told.join(), call, attempt=1), reason="bad")
+        told.dead(call, reason="rejected", error="bad", attempt=1, position="2")
+        assert ("E7n" in found(told)) is not deleted
 
 
 def test_e7n_several_copies_where_several_are_allowed() -> None:
