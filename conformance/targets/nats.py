@@ -148,7 +148,7 @@ class NatsTarget:
 
     @asynccontextmanager
     async def _back(self) -> AsyncIterator[None]:
-        """Wait in the end until the connection for administration is back: it may have noticed nothing yet."""
+        """Wait in the end until the connection for administration is back; it may have noticed nothing."""
         back, link = asyncio.Event(), self._link
         link.on_reconnect.add(back.set)
         try:

@@ -425,6 +425,8 @@ class Naive:
             if not nacks or self.how(nacks[0][1]) != "ok":
                 continue
             nack = nacks[0][0]
+            if self.let_go(previous, nack) is not False:
+                continue
             older = copy[: copy.index(previous)]
             stale = [
                 r for d in older for v, r, c in self.acts(d) if v == "nack" and self.how(c) != "rejected"
