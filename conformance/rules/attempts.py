@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import Counter
 from itertools import pairwise
 
@@ -32,11 +31,9 @@ def _too_low(index: Index, tally: Tally) -> None:
 
 
 def _forgotten(index: Index, copy: Copy, delivery: Delivery) -> int:
-    """The last fault before the hand-out that its attempts need not survive, or 0."""
-    undone = index.faults.uncovered("attempts")
-    at = bisect_left(undone, delivery.i)
+    """The last moment before the hand-out up to which its attempts may be forgotten, or 0."""
     deleted = copy.group.deleted
-    return max(undone[at - 1] if at else 0, deleted if deleted < delivery.i else 0)
+    return max(index.faults.forgotten("attempts", delivery.i), deleted if deleted < delivery.i else 0)
 
 
 def _judge_low(index: Index, tally: Tally, before: Delivery, delivery: Delivery, times: int) -> None:

@@ -112,7 +112,8 @@ def _due(index: Index, copy: Copy, proof: int) -> int:
 
 def _alive(index: Index, tally: Tally) -> None:
     """Dead-lettered for a group, and acked by it or handed out to it afterwards. An ack counts unless it is
-    too close to the end of its lease to tell whether that attempt had failed by then. Excused once when a
+    too close to the end of its lease to tell whether that attempt had failed by then, or a fault that acks
+    need not survive came between it and the dead letter. Excused once when a
     crash, a cut or an unknown outcome lies between its first hand-out and then, unless one copy across a
     crash is claimed. A group that was deleted begins anew. Exercised: dead letters of copies that were handed
     out."""
@@ -151,6 +152,7 @@ def _conflicts(index: Index, copy: Copy, dead: Record) -> list[tuple[int, str]]:
         for delivery in handed
         for act in delivery.acts
         if act.verb == "ack" and act.outcome == "ok" and act.done is not None
+        if not act.ended < index.faults.forgotten("acks", dead.i)
         if hold(index, delivery, act.done) is not Hold.UNSURE
     ][:1]
 
