@@ -111,7 +111,10 @@ async def _entered(exchange: Exchange, entering: Awaitable[Entered], leave: Make
 
 
 async def _leave(exchange: Exchange, leave: Make, seconds: float | None) -> None:
-    """seconds: to wait for the answer where an error is on its way already, which then counts."""
+    """seconds: to wait for the answer where an error is on its way already, which then counts. There is
+    nothing to leave in a process that is known to have ended."""
+    if exchange.over and exchange.told:
+        return
     try:
         checked(await asyncio.wait_for(exchange.call(leave), seconds))
     except Gone:

@@ -41,12 +41,14 @@ class Gone(Indeterminate):
 class Exchange:
     """Every request that is open, and how each of them ends: by its answer, with the process, or never.
 
-    numbers: of connections and subscriptions. leases: by the number of their delivery.
+    numbers: of connections and subscriptions. leases: by the number of their delivery. told: whether somebody
+    has heard that it is over.
     """
 
     def __init__(self) -> None:
         self.numbers = count(1)
         self.leases: dict[int, Lost] = {}
+        self.told = False
         self._ids = count(1)
         self._open: dict[int, tuple[Request, Told]] = {}
         self._handed: set[int] = set()
@@ -61,6 +63,7 @@ class Exchange:
         """X"""
         assert self._child is not None
         if self._end is not None:
+            self.told = True
             told(self._end())
             return
         request = make(next(self._ids))
@@ -122,10 +125,12 @@ class Exchange:
         self._finish(problem)
 
     def _finish(self, problem: str | None) -> None:
+        """The first end counts: what was malformed is killed, and ends again."""
         if self._end is None:
             tail = "" if self._child is None else self._child.tail
             self._end = Gone if problem is None else lambda: DriverFailed(problem, tail)
         opened, self._open = self._open, {}
+        self.told = self.told or bool(opened)
         for _, told in opened.values():
             told(self._end())
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
 from eventproof.adapters.port import Broker
+from eventproof.conformance.driver.exchange import DriverFailed
 from eventproof.conformance.driver.process import Process, open_process
+from eventproof.conformance.foreign import ForeignError
 from eventproof.conformance.targets.target import Clock
 
 
@@ -29,12 +32,14 @@ class DriverTarget:
 
     @asynccontextmanager
     async def start(self, url: str | None) -> AsyncIterator[str]:
-        """Raises DriverNotReady."""
+        """Raises DriverNotReady, ForeignError."""
         self._starting = asyncio.Lock()
         async with AsyncExitStack() as self._processes:
             await self._running()
             try:
                 yield url or f"memory://{uuid4()}"
+            except DriverFailed as failed:  # on leaving the last connection, which is no scenario's
+                raise ForeignError(shlex.join(self._command), str(failed)) from failed
             finally:
                 self._process = None
 
