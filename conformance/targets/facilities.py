@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import msgspec
 
+from eventproof.adapters.port import Broker
 from eventproof.conformance.history.record import LogEntry
 from eventproof.conformance.targets.target import Clock
 from eventproof.conformance.targets.visit import Demand, Terms, Visit
@@ -30,7 +31,12 @@ class Facilities(msgspec.Struct, frozen=True, kw_only=True):
     idle: Callable[[str, str], Awaitable[Mapping[str, int]]] | None = None
     read_log: Callable[[str], Awaitable[Sequence[LogEntry]]] | None = None
     positions: Callable[[str, str], Awaitable[Mapping[int, str]]] | None = None
+    kill: Callable[[], None] | None = None
+    revive: Callable[[], Awaitable[None]] | None = None
     restart: Callable[[], Awaitable[None]] | None = None
+    freeze: Callable[[], None] | None = None
+    thaw: Callable[[], None] | None = None
+    sever: Callable[[Broker], None] | None = None
     versions: Callable[[], Mapping[str, str]] | None = None
     visit: Callable[[Visit], AbstractAsyncContextManager[str]] | None = None
     preflight: Callable[[Visit, Demand], Awaitable[Terms]] | None = None

@@ -92,7 +92,11 @@ async def guarded(offered: Facilities, header: Header, manifest: Manifest) -> As
             provision=guard.provision if offered.provision else None,
             remove=guard.remove if offered.remove else None,
             announce=guard.announce,
+            kill=None,
+            revive=None,
             restart=None,
+            freeze=None,
+            thaw=None,
         )
     finally:
         await guard.remove_all()

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal, Protocol
 
+from eventproof.adapters.port import Broker
 from eventproof.conformance.history.record import LogEntry
 from eventproof.conformance.targets.visit import Demand, Terms, Visit
 
@@ -55,8 +56,29 @@ class Target(Protocol):
         """Per partition the position up to which everything is settled for the group."""
         ...
 
+    def kill(self) -> None:
+        """End the broker at once, as SIGKILL does: what its process alone knew is gone."""
+        ...
+
+    async def revive(self) -> None:
+        """Start the broker that was killed, with the same data and address; returns once it serves."""
+        ...
+
     async def restart(self) -> None:
         """Stop the broker in an orderly way and start it with the same data and address."""
+        ...
+
+    def freeze(self) -> None:
+        """Stop the broker from answering anything, as SIGSTOP does; it forgets nothing."""
+        ...
+
+    def thaw(self) -> None:
+        """Let the broker that was frozen go on."""
+        ...
+
+    def sever(self, broker: Broker) -> None:
+        """Lose one participant, whose connection this is, without a word: it gives nothing back, hears
+        nothing, and none of its calls is answered. For targets whose participants are in this process."""
         ...
 
     def versions(self) -> Mapping[str, str]:
