@@ -58,7 +58,9 @@ REQUIRED: Mapping[str, tuple[str, ...]] = {
     "adapter.error": ("process", "error"),
     "stall": ("numbers",),
     "end": (),
-    **dict.fromkeys(("broker.killed", "broker.paused", "broker.resumed", "broker.ready"), ()),
+    **dict.fromkeys(
+        ("broker.killed", "broker.stopped", "broker.paused", "broker.resumed", "broker.ready"), ()
+    ),
     **dict.fromkeys(("consumer.killed", "consumer.paused", "consumer.resumed"), ("process",)),
     **dict.fromkeys(("link.cut", "link.healed"), ()),
     "topic.changed": ("topic",),

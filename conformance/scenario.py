@@ -42,7 +42,8 @@ class Publish(_Part, frozen=True, kw_only=True):
     call: its number, from 1. event: calls of one number publish one (source, id). key: 0 for none.
     type: a number into `TYPES`. payload: a number into the scenario's pool.
     after: ticks to wait before it. pipelined: the next step does not wait for its outcome.
-    expires: ticks after which the event expires, None for never.
+    expires: ticks after which the event expires, None for never. repeats: so often the event is published
+    again while the outcome is in doubt, by calls with numbers beyond those of the scenario.
     """
 
     call: Positive
@@ -54,6 +55,7 @@ class Publish(_Part, frozen=True, kw_only=True):
     after: Natural = 0
     pipelined: bool = False
     expires: Positive | None = None
+    repeats: Natural = 0
 
 
 class Policy(_Part, frozen=True, kw_only=True):
@@ -105,6 +107,32 @@ class Behaviour(_Part, frozen=True, kw_only=True):
     acts: tuple[Act, ...]
 
 
+class Fault(_Part, frozen=True, kw_only=True):
+    """Something that befalls a process, once the history has come so far.
+
+    do: kill; freeze, for `ticks`; restart in order, which befalls the broker alone. A broker is back `ticks`
+    after a kill, and a consumer joins again then, or never if that is None.
+    group, consumer: numbers of a group and of its consumer; without a group it befalls the broker.
+    after, count: due with the count-th record of that kind: a consumer's with its own, the broker's with any.
+    turns: of the event loop, between that record and the fault, so that what the record began is under way.
+    """
+
+    do: Literal["kill", "freeze", "restart"] = "kill"
+    group: Natural | None = None
+    consumer: Natural = 0
+    after: Literal["publish.invoke", "publish.ok", "deliver", "ack.invoke", "ack.ok", "nack.ok"] = "deliver"
+    count: Positive = 1
+    turns: Natural = 0
+    ticks: Natural | None = None
+
+    @property
+    def name(self) -> str:
+        """What it is called in requirements (spec/durability.md)."""
+        if self.group is not None:
+            return "consumer-loss" if self.do == "kill" else "consumer-pause"
+        return {"kill": "broker-kill", "freeze": "broker-pause", "restart": "broker-restart"}[self.do]
+
+
 class Scenario(_Part, frozen=True, kw_only=True, tag_field="format", tag=FORMAT):
     """Everything that one run does; publishers are sequences of steps."""
 
@@ -113,6 +141,7 @@ class Scenario(_Part, frozen=True, kw_only=True, tag_field="format", tag=FORMAT)
     publishers: tuple[tuple[Publish, ...], ...] = ()
     groups: tuple[Group, ...] = ()
     behaviours: tuple[Behaviour, ...] = ()
+    faults: tuple[Fault, ...] = ()
 
     @property
     def publishes(self) -> list[Publish]:
@@ -120,9 +149,15 @@ class Scenario(_Part, frozen=True, kw_only=True, tag_field="format", tag=FORMAT)
 
     @property
     def operations(self) -> int:
-        """Publishes and consumer behaviours."""
+        """Publishes, consumer behaviours and faults."""
         joins = sum(bool(c.joins or c.conflicting) for g in self.groups for c in g.consumers)
-        return sum(map(len, self.publishers)) + sum(len(b.acts) for b in self.behaviours) + joins
+        acts = sum(len(b.acts) for b in self.behaviours)
+        return sum(map(len, self.publishers)) + acts + joins + len(self.faults)
+
+    @property
+    def broker_faults(self) -> tuple[Fault, ...]:
+        """Those that befall every scenario on the broker."""
+        return tuple(fault for fault in self.faults if fault.group is None)
 
 
 TYPES = (
@@ -201,4 +236,18 @@ def inconsistencies(scenario: Scenario) -> Sequence[str]:
         for b in scenario.behaviours
         if b.call not in set(calls)
     ]
+    found += [text for fault in scenario.faults for text in _lost(scenario, fault)]
     return found
+
+
+def _lost(scenario: Scenario, fault: Fault) -> Sequence[str]:
+    """What is wrong with a fault's references."""
+    if fault.group is None:
+        return ()
+    groups = len(scenario.groups)
+    if fault.group >= groups:
+        return (f"a fault names group {fault.group} of {groups}",)
+    consumers = len(scenario.groups[fault.group].consumers)
+    if fault.consumer >= consumers:
+        return (f"a fault names consumer {fault.consumer} of {consumers} in group {fault.group}",)
+    return ("a fault restarts a consumer; only the broker is restarted",) if fault.do == "restart" else ()

@@ -19,7 +19,7 @@ from eventproof.conformance.plugin import Plugin
 from eventproof.conformance.rules.judge import judge
 from eventproof.conformance.scenario import Scenario
 from eventproof.conformance.targets.memory import MemoryTarget, connect
-from eventproof.conformance.verdict import Total, totals, verdicts
+from eventproof.conformance.verdict import Means, Total, totals, verdicts
 from eventproof.spec import requirements
 
 BROKERS: tuple[Mutant, ...] = (*MUTANTS, *ODD)
@@ -97,7 +97,9 @@ async def _try(mutant: Mutant, scenarios: Sequence[Scenario]) -> Kill:
         cases = [Case(n, s, h, judge(h)) for n, s, h in zip(count(1), scenarios, histories, strict=False)]
         found: dict[str, Total] = {}
         totals(((case.number, case.findings) for case in cases), found)
-        fallen = [v for v in verdicts(requirements, on.site.claims, found) if v.state in {"fail", "hang"}]
+        fallen = [
+            v for v in verdicts(requirements, on.site.claims, found, Means()) if v.state in {"fail", "hang"}
+        ]
         codes = {code for verdict in fallen for code in verdict.anomalies}
         showing = [case for case in cases if case.shows(mutant.anomaly)] if mutant.anomaly in codes else []
         return Kill(

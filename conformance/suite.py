@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,21 +20,12 @@ from eventproof.conformance.execution.visiting import Guest
 from eventproof.conformance.explain import TRIED, explain
 from eventproof.conformance.fitting import fit
 from eventproof.conformance.plugin import Plugin
+from eventproof.conformance.profiles import ProfileState, profile_reasons, profile_states
 from eventproof.conformance.report.counts import count
 from eventproof.conformance.report.report import Counts, Report, Visited, save
 from eventproof.conformance.rules.judge import judge
 from eventproof.conformance.scenario import Group, Policy, Scenario, Topic
-from eventproof.conformance.verdict import (
-    LARGE,
-    RESTART,
-    ProfileState,
-    Total,
-    decisive,
-    profile_reasons,
-    profile_states,
-    totals,
-    verdicts,
-)
+from eventproof.conformance.verdict import LARGE, Means, Total, decisive, totals, verdicts
 from eventproof.spec import requirements
 
 CHUNK = 200  # scenarios that are in memory at once
@@ -72,10 +62,11 @@ def run(plan: Plan, watcher: Watcher) -> Report:
     """Run the suite on a broker; everything is saved in the plan's folder. Raises EventproofError."""
     for folder in ("scenarios", "histories", "counterexamples"):
         (plan.folder / folder).mkdir(parents=True, exist_ok=True)
-    return run_on(plan.plugin.facilities.clock, lambda: _run(plan, watcher))
+    started = clock.now().isoformat(timespec="seconds")  # here: a stage may have a clock of its own
+    return run_on(plan.plugin.facilities.clock, lambda: _run(plan, started, watcher))
 
 
-async def _run(plan: Plan, watcher: Watcher) -> Report:
+async def _run(plan: Plan, started: str, watcher: Watcher) -> Report:
     passed, found, counts = clock.stopwatch(), dict[str, Total](), Counts()
     failing: dict[str, list[Case]] = {}
     async with stage(
@@ -91,15 +82,15 @@ async def _run(plan: Plan, watcher: Watcher) -> Report:
             _keep_smallest(cases, codes, failing)
             if on.allowance.ended:
                 break
-        judged = verdicts(requirements, on.site.claims, found, lacking=_lacking(plan))
+        judged = verdicts(requirements, on.site.claims, found, _means(plan))
         examples = await explain(judged, failing, on, plan.folder, plan.budget, watcher)
         states = _complete(profile_states(judged, on.site.claims, plan.profiles), on)
         report = Report(
-            target=plan.plugin.name, tier=plan.tier, seed=plan.seed, seconds=round(passed(), 1),
-            started=(clock.now() - timedelta(seconds=passed())).isoformat(timespec="seconds"),
-            versions=on.site.versions, options=on.site.configuration, claims=on.site.claims, counts=counts,
-            verdicts=judged, counterexamples=examples, visit=_visited(plan, on),
-            profiles=states, reasons=_reasons(profile_reasons(judged, on.site.claims, states), on),
+            target=plan.plugin.name, tier=plan.tier, seed=plan.seed, started=started,
+            seconds=round(passed(), 1), versions=on.site.versions, options=on.site.configuration,
+            claims=on.site.claims, counts=counts, verdicts=judged, counterexamples=examples,
+            visit=_visited(plan, on), profiles=states,
+            reasons=_reasons(profile_reasons(judged, on.site.claims, states), on),
         )  # fmt: skip
         save(report, plan.folder)  # before the stage ends: what it leaves behind must not cost the report
     return report
@@ -175,12 +166,12 @@ def _save(plan: Plan, cases: list[Case], codes: frozenset[str]) -> None:
             )
 
 
-def _lacking(plan: Plan) -> frozenset[str]:
+def _means(plan: Plan) -> Means:
     offered = plan.plugin.facilities
     names = {name for name in ("read_log", "positions") if getattr(offered, name) is None}
-    if plan.guest is not None:
-        names |= {RESTART, LARGE} if _lacks_large(plan) else {RESTART}
-    return frozenset(names)
+    if _lacks_large(plan):
+        names.add(LARGE)
+    return Means(frozenset(names))
 
 
 def _lacks_large(plan: Plan) -> bool:

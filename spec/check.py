@@ -1,4 +1,8 @@
-"""The checks that need the file system: the generated file, files linked to, ids in git's history."""
+"""The checks that need the file system: the generated file, ids in git's history, and the repository around.
+
+In a checkout every Markdown document of the repository is held to the same: its links lead somewhere, and
+the ids that it mentions exist; so do those that Python sources mention. An installed spec has nothing around.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from eventproof.spec.generate import generated
-from eventproof.spec.links import links
+from eventproof.spec.links import dead_links, missing_files
 from eventproof.spec.lint import lint
-from eventproof.spec.parse import Document, Finding, read
+from eventproof.spec.mentions import mentioned
+from eventproof.spec.parse import Document, Finding, document, read
 
 GENERATED = "requirements.json"
+READ = (".md", ".py")
 _ADDED = re.compile(r'^\+ *"id": "([A-Z]{3}-\d{3})"', re.MULTILINE)
 
 
@@ -22,14 +28,25 @@ def findings(folder: Path) -> tuple[Finding, ...]:
     documents = read(folder)
     if found := lint(documents):
         return found
-    return (*missing_files(folder, documents), *stale(folder, documents), *dropped(folder, documents))
+    return (*around(folder, documents), *stale(folder, documents), *dropped(folder, documents))
 
 
-def missing_files(folder: Path, documents: tuple[Document, ...]) -> Iterator[Finding]:
-    for name, line, target in links(documents):
-        path = target.partition("#")[0]
-        if path and not (folder / name).parent.joinpath(path).exists():
-            yield Finding(name, line, f"links to {path}, which does not exist")
+def around(folder: Path, documents: tuple[Document, ...]) -> Iterator[Finding]:
+    """Dead links and unknown ids, in the whole repository if the folder lies in the root of a checkout."""
+    if not (folder.parent / ".git").exists():
+        yield from missing_files(documents, lambda name: (folder / name).exists())
+        return
+    files = tracked(folder.parent)
+    folders = {parent.as_posix() for name in files for parent in Path(name).parents}
+    texts = {name: (folder.parent / name).read_text("utf-8") for name in files if name.endswith(READ)}
+    everywhere = [document(name, text) for name, text in texts.items() if name.endswith(".md")]
+    yield from dead_links(everywhere)
+    yield from missing_files(everywhere, {*files, *folders}.__contains__)
+    known = {block.id for one in documents for block in one.blocks}
+    for name, text in texts.items():
+        for line, found in mentioned(name, text):
+            if found not in known:
+                yield Finding(name, line, f"mentions {found}, and there is no such requirement")
 
 
 def stale(folder: Path, documents: tuple[Document, ...]) -> Iterator[Finding]:
@@ -47,10 +64,20 @@ def dropped(folder: Path, documents: tuple[Document, ...]) -> Iterator[Finding]:
 
 def committed(folder: Path) -> set[str]:
     """Every id that the file's git history ever added; empty outside a checkout."""
+    options = ("--format=", "--patch", "--unified=0", "--no-color", "--no-ext-diff")
+    return set(_ADDED.findall(_git(folder, "log", *options, "--", GENERATED)))
+
+
+def tracked(root: Path) -> list[str]:
+    """The paths of the files of a checkout, new ones too, that git does not ignore and that are there."""
+    listed = _git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    return sorted({name for name in listed.split("\0") if name and (root / name).exists()})
+
+
+def _git(folder: Path, *words: str) -> str:
+    """What a git command prints; nothing where it fails, or there is no git."""
     git = shutil.which("git")
     if git is None:
-        return set()
-    options = ("--format=", "--patch", "--unified=0", "--no-color", "--no-ext-diff")
-    command = [git, "-C", str(folder), "log", *options, "--", GENERATED]
-    log = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)  # noqa: S603 - fixed words
-    return set(_ADDED.findall(log.stdout))
+        return ""
+    command = [git, "-C", str(folder), *words]
+    return subprocess.run(command, capture_output=True, encoding="utf-8", check=False).stdout  # noqa: S603 - fixed words

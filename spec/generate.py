@@ -12,7 +12,9 @@ from eventproof.spec.parse import Block, Document
 from eventproof.spec.vocabulary import AREAS
 
 _CONDITION = re.compile(r"`(?P<path>[a-z_.]+)=(?P<values>[a-z0-9|-]+)`")
-_REASONED = re.compile(r"(?P<value>[a-z0-9]+)(?: \((?P<reason>.+)\))?")
+_REASONED = re.compile(
+    r"(?P<value>[a-z0-9]+)(?: of (?P<faults>[a-z-]+(?:, [a-z-]+)*))?(?: \((?P<reason>.+)\))?"
+)
 _BOOLEANS = {"true": True, "false": False}
 
 
@@ -31,6 +33,7 @@ def requirement_of(block: Block) -> Requirement:
         "text": block.text,
         "when": conditions(block),
         "verify": verify,
+        "faults": faults(block),
         "whynone": whynone,
         "exercise": int(exercise) if exercise.isdigit() else exercise,
         "status": "removed" if block.head["removed"] else "active",
@@ -47,8 +50,17 @@ def reasoned(block: Block, name: str) -> tuple[str, str]:
     """A field of the form `value` or `value (reason)`, apart. Raises Malformed."""
     match = _REASONED.fullmatch(block.field(name))
     if match is None:
-        raise Malformed(f"{name} is one word or number, and at most a reason in parentheses")
+        raise Malformed(f"{name} is one word or number, and at most faults and a reason in parentheses")
     return match["value"], match["reason"] or ""
+
+
+def faults(block: Block) -> tuple[str, ...]:
+    """The faults that a requirement is verified with, `fault of one, another`. Raises Malformed."""
+    match = _REASONED.fullmatch(block.field("Verify"))
+    named = match["faults"] if match is not None else None
+    if bool(named) != (match is not None and match["value"] == "fault"):
+        raise Malformed("Verify names faults, `fault of one, another`, if it is fault and only then")
+    return tuple(named.split(", ")) if named else ()
 
 
 def conditions(block: Block) -> Conditions:

@@ -12,7 +12,8 @@ from eventproof.spec.generate import Malformed, reasoned, requirement_of
 from eventproof.spec.links import dead_links
 from eventproof.spec.model import Requirement
 from eventproof.spec.parse import FIELDS, Block, Document, Finding, without_spans
-from eventproof.spec.vocabulary import AREAS, SOURCE, Vocabulary, vocabulary
+from eventproof.spec.vocabulary import AREAS, FAULTS, SOURCE, Vocabulary, vocabulary
+from eventproof.spec.words import unsaid_words, wrong_terms
 
 _KEYWORD = re.compile(r"\b(?:(?:MUST|SHALL|SHOULD)(?: NOT)?|REQUIRED|(?:NOT )?RECOMMENDED|MAY|OPTIONAL)\b")
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)")
@@ -126,6 +127,13 @@ def unknown_claim(spec: Spec) -> Iterator[Finding]:
                     yield block.finding(f"{path}={str(value).lower()} is no row of the claims in {SOURCE}")
 
 
+def unknown_fault(spec: Spec) -> Iterator[Finding]:
+    for block, one in _readable(spec):
+        for fault in one.faults:
+            if fault not in spec.words.faults:
+                yield block.finding(f"{fault} is no row of the faults in {FAULTS}")
+
+
 def unknown_anomaly(spec: Spec) -> Iterator[Finding]:
     """The anomalies of the blocks and the table of anomalies do not say the same."""
     pairs = {(code, block.id): block for block, one in _readable(spec) for code in one.anomalies}
@@ -138,6 +146,14 @@ def unknown_anomaly(spec: Spec) -> Iterator[Finding]:
 
 def dead_link(spec: Spec) -> Iterator[Finding]:
     yield from dead_links(spec.documents)
+
+
+def wrong_term(spec: Spec) -> Iterator[Finding]:
+    yield from wrong_terms(spec.documents)
+
+
+def unsaid_word(spec: Spec) -> Iterator[Finding]:
+    yield from unsaid_words(spec.documents)
 
 
 def _readable(spec: Spec) -> Iterator[tuple[Block, Requirement]]:
@@ -166,6 +182,9 @@ RULES: tuple[Callable[[Spec], Iterator[Finding]], ...] = (
     missing_reason,
     undecided,
     unknown_claim,
+    unknown_fault,
     unknown_anomaly,
     dead_link,
+    wrong_term,
+    unsaid_word,
 )

@@ -17,10 +17,16 @@ Status = Literal["active", "removed"]
 Conditions = Mapping[str, tuple[bool | str, ...]]
 
 
+CLAIMED = frozenset(
+    {"consumer-loss", "broker-kill", "power-loss", "node-loss", "all-nodes"}
+)  # faults that claims list
+
+
 class Requirement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One numbered requirement of the protocol (spec/README.md explains each field).
 
     when: claim path -> the values under which it applies; all paths must match, {} is always.
+    faults: where verify is `fault`, which of them have to lie in between; each of those claimed is tried.
     whynone: why no test decides it, where verify is `inspection` or `none`; else empty.
     exercise: how often what it guards must have occurred before it can pass; 0 if no run decides it.
     anchor: where it stands, relative to the spec folder: `ordering.md#ORD-003`.
@@ -35,6 +41,7 @@ class Requirement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     profile: Profile
     when: Conditions
     verify: Verify
+    faults: tuple[str, ...]
     whynone: str
     exercise: int
     since: str
@@ -50,6 +57,13 @@ class Requirement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     def mandatory(self) -> bool:
         """Whether breaking it breaks conformance: an active `MUST` or `MUST NOT`."""
         return self.status == "active" and self.level.startswith("MUST")
+
+    def tried(self, claims: Mapping[str, object]) -> tuple[str, ...]:
+        """The faults that it is tried with: of those that claims can list, the ones that its claims do."""
+        listed = [claim for path in self.when if isinstance(claim := _claimed(claims, path), (list, tuple))]
+        return tuple(
+            one for one in self.faults if one not in CLAIMED or all(one in claim for claim in listed)
+        )
 
     def applies(self, claims: Mapping[str, object]) -> bool:
         """Whether claims, in their JSON form, make it binding; an axis left out claims nothing."""

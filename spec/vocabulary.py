@@ -1,4 +1,4 @@
-"""The words that requirements refer to, read from the tables in conformance.md that define them."""
+"""The words that requirements refer to, read from the tables that define them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import msgspec
 from eventproof.spec.parse import Document, table
 
 SOURCE = "conformance.md"
+FAULTS = "durability.md"
 AREAS = {
     "ENV": "envelope.md",
     "PUB": "publish.md",
@@ -34,11 +35,12 @@ _ID = re.compile(r"\[([A-Z]{3}-\d{3})\]")
 
 class Vocabulary(msgspec.Struct, frozen=True):
     """claims: path -> values that a condition may name (none where the claim is a number or a list).
-    anomalies: code -> ids of the requirements that it decides, as the table says.
+    anomalies: code -> ids of the requirements that it decides, as the table says. faults: their names.
     """
 
     claims: Mapping[str, tuple[str, ...]]
     anomalies: Mapping[str, tuple[str, ...]]
+    faults: frozenset[str] = frozenset()
 
 
 def vocabulary(documents: Sequence[Document]) -> Vocabulary:
@@ -48,7 +50,8 @@ def vocabulary(documents: Sequence[Document]) -> Vocabulary:
         return Vocabulary({}, {})
     claims = {_name(row[0]): tuple(_SPAN.findall(row[1])) for row in table(source, "Claims")}
     anomalies = {_name(row[0]): tuple(_ID.findall(row[-1])) for row in table(source, "Anomalies")}
-    return Vocabulary(claims, anomalies)
+    faults = {_name(row[1]) for one in documents if one.name == FAULTS for row in table(one, "The faults")}
+    return Vocabulary(claims, anomalies, frozenset(faults))
 
 
 def _name(cell: str) -> str:

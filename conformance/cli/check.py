@@ -14,9 +14,10 @@ from eventproof.conformance.cli.console import console
 from eventproof.conformance.cli.main import BROKEN, CONFORMANT, FAILED
 from eventproof.conformance.history.files import MalformedHistory, TruncatedHistory, load
 from eventproof.conformance.history.record import History
+from eventproof.conformance.profiles import PROFILES
 from eventproof.conformance.report import table
 from eventproof.conformance.rules.judge import judge
-from eventproof.conformance.verdict import PROFILES, Total, totals, verdicts
+from eventproof.conformance.verdict import Means, Total, totals, verdicts
 from eventproof.spec import requirements
 
 
@@ -54,7 +55,7 @@ def _check(path: Path, profiles: tuple[str, ...], claiming: Callable[[Claims], C
     totals([(0, findings)], found)
     broken = [
         v
-        for v in verdicts(requirements, header.claims, found)
+        for v in verdicts(requirements, header.claims, found, Means())
         if v.state in {"fail", "hang"} and v.profile in profiles
     ]
     malformed = [

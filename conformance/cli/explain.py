@@ -1,27 +1,35 @@
-"""`eventproof explain`: one requirement, with the rule that judges it and the mutants that prove the rule."""
+"""`eventproof explain`: one requirement, the rule that judges it, the mutants that prove the rule, and what
+came out the last time."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import click
 from rich.console import Group
 from rich.padding import Padding
 from rich.text import Text
 
+from eventproof.conformance.cli import earlier
 from eventproof.conformance.cli.console import console
 from eventproof.conformance.mutants import MUTANTS
 from eventproof.conformance.rules import RULES
 from eventproof.spec import Requirement, UnknownRequirement, requirement
 
+FOLDER = click.Path(path_type=Path, file_okay=False)
+
 
 @click.command()
 @click.argument("requirement_id", metavar="ID")
-def command(requirement_id: str) -> None:
-    """Tell requirement ID: its text and intent, the rule that judges it, the mutants that the rule kills."""
+@click.option("--reports", type=FOLDER, default="reports", show_default=True, help="Folder of saved runs.")
+def command(requirement_id: str, reports: Path) -> None:
+    """Tell requirement ID: its text and intent, the rule that judges it, the mutants that the rule kills, and
+    the newest run that judged it."""
     try:
         one = requirement(requirement_id.upper())
     except UnknownRequirement as unknown:
         raise click.UsageError(f"{unknown}; `eventproof list` shows all") from unknown
-    console.print(Group(*_head(one), *_rules(one)))
+    console.print(Group(*_head(one), *_rules(one), *earlier.told(one, reports)))
 
 
 def _head(one: Requirement) -> list[Text | Padding]:

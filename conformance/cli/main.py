@@ -24,7 +24,7 @@ COMMANDS = {
     "replay": "Run one saved scenario on a broker.",
     "cleanup": "Remove what a killed run left on a server that is not ours.",
     "list": "List the requirements.",
-    "explain": "Tell one requirement: text, intent, rule, mutants.",
+    "explain": "Tell one requirement: text, intent, rule, mutants, and where it passed last.",
     "broker": "Start a broker to develop with.",
     "permissions": "Print what a user of a broker has to be allowed.",
     "selftest": "Show that every rule catches a broken broker.",

@@ -11,7 +11,7 @@ import msgspec
 from eventproof.adapters.claims import Claims
 from eventproof.conformance import plugin
 from eventproof.conformance.plugin import Plugin
-from eventproof.conformance.verdict import PROFILES
+from eventproof.conformance.profiles import PROFILES
 
 CLAIM = "Judge by another claim, as in ordering.strictness=settled; configures nothing."
 Command = TypeVar("Command", bound=Callable[..., Any])

@@ -22,7 +22,7 @@ from eventproof.conformance.report import table
 from eventproof.conformance.report.story import story
 from eventproof.conformance.rules.judge import judge
 from eventproof.conformance.scenario import Scenario, load
-from eventproof.conformance.verdict import Total, totals, verdicts
+from eventproof.conformance.verdict import Means, Total, totals, verdicts
 from eventproof.spec import requirements
 
 
@@ -74,7 +74,11 @@ def _tell(history: History) -> bool:
     findings = judge(history)
     found: dict[str, Total] = {}
     totals([(0, findings)], found)
-    broken = [v for v in verdicts(requirements, history.header.claims, found) if v.state in {"fail", "hang"}]
+    broken = [
+        v
+        for v in verdicts(requirements, history.header.claims, found, Means())
+        if v.state in {"fail", "hang"}
+    ]
     for verdict in broken:
         codes = set(verdict.anomalies)
         console.print(

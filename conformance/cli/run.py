@@ -15,12 +15,13 @@ from eventproof.conformance.cli.console import Progress, console
 from eventproof.conformance.cli.dry import dry_run
 from eventproof.conformance.cli.main import CONFORMANT, FAILED, PARTIAL
 from eventproof.conformance.demand import demand
+from eventproof.conformance.profiles import PROFILES
 from eventproof.conformance.report import table
 from eventproof.conformance.report.report import Report
 from eventproof.conformance.suite import LARGEST, Plan, run
-from eventproof.conformance.verdict import PROFILES
 
 TIERS = {"smoke": 40, "core": 200}  # scenarios
+UNJUDGED = {"conformant without faults", "not claimed", "not checked"}
 FOLDER = click.Path(path_type=Path, file_okay=False)
 TIER = "smoke is a quick look, with too few scenarios for every verdict; core is the full run."
 KEEP = "Scenarios and histories to save."
@@ -89,10 +90,10 @@ def _folder(name: str) -> Path:
 
 
 def exit_code(report: Report, *, asked: bool) -> int:
-    """By the worst profile. What is not claimed, or not checked at all, counts only if it was asked for."""
+    """By the worst profile. What is not claimed or not checked counts only if it was asked for."""
     states = set(report.profiles.values())
     if "failed" in states:
         return FAILED
-    if "partial" in states or (asked and states & {"not claimed", "not checked"}):
+    if "partial" in states or (asked and states & UNJUDGED):
         return PARTIAL
     return CONFORMANT

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
@@ -14,8 +14,9 @@ from eventproof.adapters.errors import Indeterminate, Rejected, SessionLost
 from eventproof.adapters.policy import Policy
 from eventproof.adapters.port import Broker, Delivery, Subscription
 from eventproof.conformance.events import call_of
+from eventproof.conformance.execution.life import Life
 from eventproof.conformance.execution.run import Run
-from eventproof.conformance.scenario import Act, Consumer
+from eventproof.conformance.scenario import Act, Consumer, Fault
 
 AT_ONCE = frozenset({"ack", "nack", "reject", "twice"})
 
@@ -23,21 +24,33 @@ AT_ONCE = frozenset({"ack", "nack", "reject", "twice"})
 class Member:
     """Joins, handles, leaves and joins again as planned, until it is stopped.
 
-    In the drain it finishes what is there: it nacks and rejects as planned, and acks the rest.
+    In the drain it finishes what is there: it nacks and rejects as planned, and acks the rest. One that
+    faults will befall has a body of its own: what is done by it waits while that is frozen, and ends with it.
     """
 
-    def __init__(self, run: Run, group: int, process: str, plan: Consumer, *, draining: bool = False) -> None:
+    def __init__(
+        self,
+        run: Run,
+        group: int,
+        process: str,
+        plan: Consumer,
+        *,
+        draining: bool = False,
+        mortal: bool = False,
+    ) -> None:
         self.run = run
         self.group = group
         self.process = process
         self.plan = plan
         self.draining = draining
+        self.mortal = mortal
         self.joined = asyncio.Event()
         self._stopping = False
         self._waiting = False
         self._pause: int | None = None
         self._task: asyncio.Task[None] | None = None
         self._handlers: set[asyncio.Task[None]] = set()
+        self._life: Life | None = None
 
     @property
     def joins_first(self) -> bool:
@@ -64,6 +77,11 @@ class Member:
         for task in (*self._handlers, *((self._task,) if self._task else ())):
             task.cancel()
 
+    def strike(self, fault: Fault) -> None:
+        """Let the fault befall its body, if that is alive and awake."""
+        if self._life is not None:
+            self._life.strike(fault)
+
     async def _work(self) -> None:
         try:
             await self.run.invoked(self.plan.joins)
@@ -71,11 +89,43 @@ class Member:
                 self._waiting = True
                 await self.run.joined[self.group].wait()
                 self._waiting = False
-            async with self.run.connection() as broker:
-                while not self._stopping and await self._session(broker):  # noqa: ASYNC110 - a planned pause
-                    await asyncio.sleep((self._pause or 0) * self.run.site.tick)
+            if self.mortal:
+                while not self._stopping and await self._live():
+                    self._handlers.clear()
+            else:
+                async with self.run.connection() as broker:
+                    await self._sessions(broker)
         finally:
             self.joined.set()
+
+    async def _sessions(self, broker: Broker) -> None:
+        while not self._stopping and await self._session(broker):  # noqa: ASYNC110 - a planned pause
+            await asyncio.sleep((self._pause or 0) * self.run.site.tick)
+
+    async def _live(self) -> bool:
+        """One life of its body; whether another one follows."""
+        run = self.run
+        assert run.site.spawn is not None
+        await run.weather.calm()
+        async with run.site.spawn() as participant:
+            self._life = life = Life(self.process, participant.body, run)
+            try:
+                await life.spend(self._sessions(participant.broker), self._handlers)
+            finally:
+                self._life = None
+        if life.again is None:
+            return False
+        await asyncio.sleep(life.again * run.site.tick)
+        return True
+
+    @property
+    def _dead(self) -> bool:
+        return self._life is not None and self._life.dead
+
+    async def _awake(self) -> None:
+        """Wait while the body stands still."""
+        if self._life is not None:
+            await self._life.awake()
 
     async def _session(self, broker: Broker) -> bool:
         """One session; whether another one follows."""
@@ -96,7 +146,7 @@ class Member:
                 return False
             except Indeterminate as doubt:
                 run.record("subscribe.indeterminate", session=session, error=str(doubt))
-                return False
+                return run.weather.strikes > 0 and not self._dead
             run.record("subscribe.ok", session=session)
             self.joined.set()
             run.joined[group].set()
@@ -122,10 +172,12 @@ class Member:
             if not self._stopping:
                 raise
         finally:  # a foreign error ends the session too: others may have what it held
-            self.run.record(end, session=session)
-        return again and not self._stopping
+            if not self._dead:
+                self.run.record(end, session=session)
+        return again and not self._stopping and not self._dead
 
     async def _next(self, subscription: Subscription, session: int) -> Delivery:
+        await self._awake()
         self.run.record("next.invoke", session=session)
         self._waiting = True
         try:
@@ -136,6 +188,9 @@ class Member:
     async def _handle(self, delivery: Delivery, session: int) -> bool:
         """Do with a delivery as planned; False to leave."""
         number, call = self._record(delivery, session)
+        await self._awake()
+        if self._dead:
+            return False
         act = self.run.act(self.group, call)
         if self.draining and act.do not in AT_ONCE:
             act = Act()
@@ -197,32 +252,37 @@ class Member:
             await asyncio.sleep(min(step, left))
             left -= step
             if act.do == "extend" and left > 0:
-                await self._settle("extend", number, delivery.extend())
+                await self._settle("extend", number, delivery.extend)
 
     async def _watch(self, delivery: Delivery, number: int) -> None:
         await delivery.lost
         self.run.record("lease.lost", delivery=number)
 
     async def _ack(self, delivery: Delivery, number: int) -> bool:
-        return await self._settle("ack", number, delivery.ack())
+        return await self._settle("ack", number, delivery.ack)
 
     async def _nack(self, delivery: Delivery, number: int, ticks: int | None) -> None:
         delay = None if ticks is None else ticks * self.run.site.tick
-        await self._settle("nack", number, delivery.nack(delay=delay), delay=-1.0 if delay is None else delay)
+        act = partial(delivery.nack, delay=delay)
+        await self._settle("nack", number, act, delay=-1.0 if delay is None else delay)
 
     async def _reject(self, delivery: Delivery, number: int) -> None:
         reason = f"refused by {self.process}"
-        await self._settle("reject", number, delivery.reject(reason), reason=reason)
+        await self._settle("reject", number, partial(delivery.reject, reason), reason=reason)
 
-    async def _settle(self, verb: str, number: int, call: Awaitable[None], **fields: Any) -> bool:
+    async def _settle(
+        self, verb: str, number: int, act: Callable[[], Awaitable[None]], **fields: Any
+    ) -> bool:
         record = self.run.record
+        await self._awake()
         record(f"{verb}.invoke", delivery=number, **fields)
         try:
-            await call
+            await act()
         except Rejected as refusal:
             record(f"{verb}.rejected", delivery=number, reason=refusal.kind)
         except Indeterminate as doubt:
-            record(f"{verb}.indeterminate", delivery=number, error=str(doubt))
+            if not self._dead:
+                record(f"{verb}.indeterminate", delivery=number, error=str(doubt))
         else:
             record(f"{verb}.ok", delivery=number)
             return True

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import count
 
 import msgspec
 
@@ -54,8 +53,7 @@ async def drain(run: Run) -> None:
 
 def probes(run: Run) -> list[Publish]:
     """One publish per topic, used key and type that some group there needs to see."""
-    scenario, call = run.scenario, count(max((step.call for step in run.scenario.publishes), default=0) + 1)
-    found = []
+    scenario, found = run.scenario, []
     for topic in range(len(scenario.topics)):
         keys = {step.key for step in scenario.publishes if step.topic == topic} or {0}
         wanted = [
@@ -65,7 +63,7 @@ def probes(run: Run) -> list[Publish]:
             {next(n for n, name in enumerate(TYPES) if policy.wants(name)) for policy in wanted}
         ):
             for key in sorted(keys):
-                number = next(call)
+                number = next(run.numbers)
                 found.append(Publish(call=number, topic=topic, event=number, key=key, type=kind))
     return found
 
@@ -76,7 +74,6 @@ async def _probe(run: Run) -> None:
     loop = asyncio.get_running_loop()
     enough = run.site.within * MARGIN
     deadline, missing = loop.time() + enough - run.held(), probes(run)
-    calls = count(max((step.call for step in missing), default=0) + 1)
     awaited: set[tuple[str, int]] = set()
     async with run.connection() as broker:
         while missing and loop.time() < deadline + run.held() and not run.broken.is_set():
@@ -88,7 +85,7 @@ async def _probe(run: Run) -> None:
                 for pair in _receivers(run, step)
             )
             again = [step for step, ok in zip(missing, confirmed, strict=True) if not ok]
-            missing = [_renumbered(step, next(calls)) for step in again]
+            missing = [_renumbered(step, next(run.numbers)) for step in again]
             await asyncio.sleep(run.site.tick if missing else 0)
     await until(run, lambda: awaited <= run.acked, enough)
 
@@ -97,7 +94,7 @@ async def _publish(run: Run, broker: Broker, steps: Sequence[Publish], seconds: 
     """Publish side by side; which ones were confirmed. A call that does not end in time stays open."""
     calls = [asyncio.ensure_future(run.publish(broker, "prober", step, probe=True)) for step in steps]
     await wait_for_all(calls, seconds, run.held)
-    return [not call.cancelled() and call.result() for call in calls]
+    return [not call.cancelled() and call.result() == "ok" for call in calls]
 
 
 def _renumbered(step: Publish, call: int) -> Publish:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from functools import partial
 
 from eventproof.adapters import clock
@@ -11,17 +12,20 @@ from eventproof.conformance.execution.drain import MARGIN, counters, drain
 from eventproof.conformance.execution.publisher import publish_all
 from eventproof.conformance.execution.run import SLACK, Run, Site, wait_for_all
 from eventproof.conformance.execution.stalls import Stalls
+from eventproof.conformance.execution.triggers import Triggers
+from eventproof.conformance.execution.weather import Weather
 from eventproof.conformance.history.record import GroupInfo, Header, History, TopicInfo
-from eventproof.conformance.scenario import Scenario, digest
+from eventproof.conformance.scenario import Fault, Scenario, digest
 
 SETTLE_TICKS = 60  # how long the planned consumers may take for what was published; the drain does the rest
 
 
-async def execute(scenario: Scenario, site: Site, namespace: str) -> History:
+async def execute(scenario: Scenario, site: Site, namespace: str, weather: Weather) -> History:
     """Everything a scenario asks for, then the proof that nothing is left, then the log."""
-    run = Run(scenario, site, namespace)
+    run = Run(scenario, site, namespace, weather)
     header = _header(run)
     stalls = Stalls(run.record) if site.facilities.clock == "real" else None
+    weather.join(run.record)
     try:
         await _provision(run)
         await run.guarded("suite", partial(_traffic, run))
@@ -29,6 +33,9 @@ async def execute(scenario: Scenario, site: Site, namespace: str) -> History:
             await run.guarded("suite", partial(drain, run))
             await run.guarded("suite", partial(_read, run))
     finally:
+        if scenario.broker_faults:
+            await weather.end()
+        weather.leave(run.record, began=run.began)
         if stalls is not None:
             stalls.stop()
         if site.facilities.remove is not None:
@@ -89,22 +96,26 @@ async def _provision(run: Run) -> None:
 
 async def _traffic(run: Run) -> None:
     """Publishers and consumers, until what was published is settled or the time for it is over."""
-    members = [
-        Member(run, group, f"{run.groups[group]}-c{number}", plan)
-        for group, settings in enumerate(run.scenario.groups)
-        for number, plan in enumerate(settings.consumers)
-    ]
+    members = _members(run)
+    triggers = _triggers(run, members)
     tasks = [member.start() for member in members]
     try:
         await wait_for_all(
             (member.joined.wait() for member in members if member.joins_first), run.site.within
         )
+        await run.begin()
+        run.record.seen = triggers.see
         await _publish(run)
         await wait_for_all(
             (member.joined.wait() for member in members if not member.plan.conflicting), run.site.within
         )
+        if not run.scenario.broker_faults:
+            await run.weather.over()
         await _positions(run)
         await _settled(run, members)
+        triggers.disarm()
+        if run.scenario.broker_faults:
+            await run.weather.end()
         for member in members:
             member.stop()
         await wait_for_all(tasks, run.site.within)
@@ -112,6 +123,35 @@ async def _traffic(run: Run) -> None:
         for member in members:
             member.abort()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _members(run: Run) -> list[Member]:
+    befallen = {(fault.group, fault.consumer) for fault in run.scenario.faults}
+    return [
+        Member(run, group, _process(run, group, number), plan, mortal=(group, number) in befallen)
+        for group, settings in enumerate(run.scenario.groups)
+        for number, plan in enumerate(settings.consumers)
+    ]
+
+
+def _process(run: Run, group: int, number: int) -> str:
+    return f"{run.groups[group]}-c{number}"
+
+
+def _triggers(run: Run, members: Sequence[Member]) -> Triggers:
+    by_name = {member.process: member for member in members}
+
+    def strike(fault: Fault, process: str) -> None:
+        if process:
+            by_name[process].strike(fault)
+        else:
+            run.weather.strike(fault)
+
+    named = [
+        (fault, "" if fault.group is None else _process(run, fault.group, fault.consumer))
+        for fault in run.scenario.faults
+    ]
+    return Triggers(named, strike)
 
 
 async def _publish(run: Run) -> None:
@@ -144,8 +184,8 @@ async def _idle(run: Run) -> bool:
         await asyncio.sleep(max((run.longest_wait(g) for g in range(len(run.groups))), default=0) * 2)
         return run.record.deliveries == seen
     for topic, name in _joined(run):
-        numbers = await counters(run, topic, name)
-        if numbers["pending"] or numbers["in_flight"]:
+        numbers = await run.weather.told(partial(counters, run, topic, name))
+        if numbers is None or numbers["pending"] or numbers["in_flight"]:
             return False
     return True
 
@@ -161,7 +201,8 @@ async def _positions(run: Run) -> None:
     if positions is None:
         return
     for topic, name in _joined(run):
-        for partition, position in (await positions(topic, name)).items():
+        told = await run.weather.told(partial(positions, topic, name))
+        for partition, position in (told or {}).items():
             run.record("group.position", topic=topic, group=name, partition=partition, position=position)
 
 

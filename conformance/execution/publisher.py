@@ -14,13 +14,13 @@ async def publish_all(run: Run, process: str, steps: Sequence[Publish], until: f
     (`loop.time()`), not counting what the pace held up."""
     loop = asyncio.get_running_loop()
     async with run.connection() as broker:
-        overlapping: list[asyncio.Task[bool]] = []
+        overlapping: list[asyncio.Task[None]] = []
         for step in steps:
             if step.after:
                 await asyncio.sleep(step.after * run.site.tick)
             if run.broken.is_set() or loop.time() > until + run.held():
                 break
-            call = run.publish(broker, process, step)
+            call = run.publish_until_known(broker, process, step)
             if step.pipelined:
                 overlapping.append(asyncio.ensure_future(call))
             else:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from itertools import count
+from typing import Literal
 
 import msgspec
 
@@ -17,21 +19,26 @@ from eventproof.adapters.policy import Policy
 from eventproof.adapters.port import Broker
 from eventproof.conformance.events import digest_of, event_of
 from eventproof.conformance.execution.limits import Pace, Turns
+from eventproof.conformance.execution.participant import Participant
+from eventproof.conformance.execution.weather import Weather
 from eventproof.conformance.foreign import ForeignError, foreign
 from eventproof.conformance.history.recorder import NANOSECONDS, Recorder
 from eventproof.conformance.scenario import Act, Group, Payload, Publish, Scenario
 from eventproof.conformance.targets.facilities import Facilities
 from eventproof.schemas.event import Event
 
+Outcome = Literal["ok", "rejected", "indeterminate"]
 SLACK = 0.1  # seconds within which a judgement by time is void
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):
     """Where scenarios run. connect: opens one participant's connection. claims: what is judged. offered: what
     the adapter claims by itself. within: seconds after which a confirmed event that was not delivered
-    counts as stuck. pace: of all publishes. group_prefix: what the names of groups begin with."""
+    counts as stuck. pace: of all publishes. group_prefix: what the names of groups begin with. spawn: opens
+    the connection of one that can be killed, None if there is no way."""
 
     connect: Callable[[], AbstractAsyncContextManager[Broker]]
+    spawn: Callable[[], AbstractAsyncContextManager[Participant]] | None = None
     claims: Claims
     offered: Claims = Claims()
     facilities: Facilities
@@ -50,18 +57,22 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
 class Run:
     """The names, the recorder and the progress of one scenario."""
 
-    def __init__(self, scenario: Scenario, site: Site, namespace: str) -> None:
+    def __init__(self, scenario: Scenario, site: Site, namespace: str, weather: Weather) -> None:
         self.scenario = scenario
         self.site = site
+        self.weather = weather
         self.record = Recorder()
         self.turns = Turns(site.pace)
         self.broken = asyncio.Event()
+        self.began = False
         self.topics = [f"{namespace}-t{number}" for number in range(len(scenario.topics))]
         self.groups = [f"{site.group_prefix}g{number}" for number in range(len(scenario.groups))]
         self.reader = f"{site.group_prefix}reader"
         self.dead_topics = [self._dead_topic(number, group) for number, group in enumerate(scenario.groups)]
         self.policies = [self._policy(number, group) for number, group in enumerate(scenario.groups)]
         self.acts = {(b.group, b.call): b.acts for b in scenario.behaviours}
+        self.origin: dict[int, int] = {}
+        self.numbers = count(max((step.call for step in scenario.publishes), default=0) + 1)
         self.joined = [asyncio.Event() for _ in self.groups]
         self.acked: set[tuple[str, int]] = set()
         self.progress = asyncio.Event()
@@ -70,6 +81,11 @@ class Run:
         self._digests: dict[int, tuple[Event, str]] = {}
         self._invoked = 0
         self._joins: list[tuple[int, asyncio.Future[None]]] = []
+
+    async def begin(self) -> None:
+        """Begin the traffic, together with the other runs that a fault of the broker is to meet."""
+        self.began = True
+        await self.weather.ready()
 
     def _dead_topic(self, number: int, group: Group) -> str | None:
         return None if group.policy.max_attempts is None else f"{self.topics[group.topic]}-g{number}-dead"
@@ -87,7 +103,8 @@ class Run:
         )
 
     def act(self, group: int, call: int) -> Act:
-        """What the group does with this hand-out of the call's event."""
+        """What the group does with this hand-out of the call's event; of a repeat, as of what it repeats."""
+        call = self.origin.get(call, call)
         acts = self.acts.get((group, call), ())
         nth = self.handed[group, call]
         self.handed[group, call] += 1
@@ -115,8 +132,11 @@ class Run:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Broker]:
         """One participant's own connection."""
-        async with self.site.connect() as broker:
-            yield broker
+        async with AsyncExitStack() as stack:
+            opened: Broker | None = None
+            while opened is None:  # a fault of the broker may keep it from coming about
+                opened = await self.weather.told(lambda: stack.enter_async_context(self.site.connect()))
+            yield opened
 
     @property
     def claims(self) -> Claims:
@@ -148,8 +168,19 @@ class Run:
         self.broken.set()
         self.progress.set()
 
-    async def publish(self, broker: Broker, process: str, step: Publish, *, probe: bool = False) -> bool:
-        """One publish call, recorded, once it is its turn. Whether it was confirmed."""
+    async def publish_until_known(self, broker: Broker, process: str, step: Publish) -> None:
+        """A publish call; while the outcome is in doubt, further ones of the event, as many as planned."""
+        outcome, origin = await self.publish(broker, process, step), step.call
+        for _ in range(step.repeats):
+            if outcome != "indeterminate" or self.broken.is_set():
+                return
+            await self.weather.calm()
+            step = msgspec.structs.replace(step, call=next(self.numbers))
+            self.origin[step.call] = origin
+            outcome = await self.publish(broker, process, step)
+
+    async def publish(self, broker: Broker, process: str, step: Publish, *, probe: bool = False) -> Outcome:
+        """One publish call, recorded, once it is its turn, and its outcome."""
         await self.turns.wait()
         event, expires = self._event(step, Payload() if probe else self.scenario.payloads[step.payload])
         call = step.call
@@ -165,16 +196,16 @@ class Run:
             receipt = await broker.publish(self.topics[step.topic], event)
         except Rejected as refusal:
             self.record("publish.rejected", call=call, reason=refusal.kind, error=refusal.detail)
+            return "rejected"
         except Indeterminate as doubt:
             self.record("publish.indeterminate", call=call, error=str(doubt))
-        else:
-            self.record(
-                "publish.ok",
-                call=call, position=receipt.position or "", duplicate=receipt.duplicate,
-                partition=-1 if receipt.partition is None else receipt.partition,
-            )  # fmt: skip
-            return True
-        return False
+            return "indeterminate"
+        self.record(
+            "publish.ok",
+            call=call, position=receipt.position or "", duplicate=receipt.duplicate,
+            partition=-1 if receipt.partition is None else receipt.partition,
+        )  # fmt: skip
+        return "ok"
 
     def _event(self, step: Publish, payload: Payload) -> tuple[Event, int]:
         time, expiry, expires = clock.now(), None, 0

@@ -16,11 +16,14 @@ from eventproof.adapters import clock
 from eventproof.adapters.claims import Claims
 from eventproof.adapters.secret import redacted
 from eventproof.conformance.demand import weight
+from eventproof.conformance.execution.batches import Batch, batches
 from eventproof.conformance.execution.execute import execute
 from eventproof.conformance.execution.limits import Allowance, Pace
+from eventproof.conformance.execution.recovery import Recovery
 from eventproof.conformance.execution.run import Site
 from eventproof.conformance.execution.virtual import VirtualLoop
 from eventproof.conformance.execution.visiting import Guest, attached, preflight
+from eventproof.conformance.execution.weather import Weather
 from eventproof.conformance.foreign import foreign
 from eventproof.conformance.history.collection import collection_paused
 from eventproof.conformance.history.record import History
@@ -52,14 +55,25 @@ class Stage:
         self.terms = terms
         self._name = name
         self._runs = 0
-        self._room = asyncio.Semaphore(AT_ONCE[site.facilities.clock] if terms is None else terms.at_once)
+        self._size = AT_ONCE[site.facilities.clock] if terms is None else terms.at_once
+        self._room = asyncio.Semaphore(self._size)
 
     async def run(
         self, scenarios: Sequence[Scenario], done: Callable[[], None] = lambda: None
     ) -> list[History]:
         """The histories of the scenarios, in their order: of all, or of the first ones if a cap was reached.
         done: called as each one ends."""
-        tasks = [asyncio.ensure_future(self._one(scenario, done)) for scenario in scenarios]
+        found: dict[int, History | None] = {}
+        for batch in batches(scenarios, self._size):
+            found.update(await self._batch(batch, done))
+        histories = (found[number] for number in range(len(scenarios)))
+        return [history for history in histories if history is not None]
+
+    async def _batch(self, batch: Batch, done: Callable[[], None]) -> dict[int, History | None]:
+        """All scenarios of a batch side by side; if one of them leads, a fault of its meets all."""
+        leads = any(scenario.broker_faults for _, scenario in batch)
+        weather = Weather(Recovery(self.site.facilities), len(batch) if leads else 0)
+        tasks = [asyncio.ensure_future(self._one(scenario, weather, done)) for _, scenario in batch]
         try:
             with collection_paused():
                 found = await asyncio.gather(*tasks)
@@ -67,16 +81,16 @@ class Stage:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        return [history for history in found if history is not None]
+        return {number: history for (number, _), history in zip(batch, found, strict=True)}
 
-    async def _one(self, scenario: Scenario, done: Callable[[], None]) -> History | None:
+    async def _one(self, scenario: Scenario, weather: Weather, done: Callable[[], None]) -> History | None:
         """None if there is no allowance left: then there is none for any later one."""
         self._runs += 1
         namespace = f"{self._name}-{self._runs}"
         async with self._room:
             if not self.allowance.take(weight(scenario, self.site.facilities.max_payload)):
                 return None
-            history = await execute(scenario, self.site, namespace)
+            history = await execute(scenario, self.site, namespace, weather)
         done()
         return history
 

@@ -98,7 +98,7 @@ class Consuming:
         copy.deliveries.append(delivery)
         session.deliveries.append(delivery)
         if call is not None:
-            call.seen = True
+            call.see(record.t)
         lane = session.group.lanes.get(copy.key)
         if lane is None:
             session.group.lanes[copy.key] = [delivery]
@@ -154,6 +154,8 @@ class Consuming:
         self._end(session, record)
 
     def _process_end(self, record: Record, _: str) -> None:
+        self.index.faults.strike(record)
+        self.index.faults.forget(record)
         for session in self.index.sessions.values():
             if session.process == record.process:
                 self._end(session, record)
@@ -166,6 +168,8 @@ class Consuming:
             session.asked = session.asked if session.orderly else None
 
     def _process_pause(self, record: Record, _: str) -> None:
+        self.index.faults.strike(record)
+        self.index.faults.pause(record)
         for session in self.index.sessions.values():
             if session.process == record.process and session.ended == NEVER:
                 session.group.pauses.append(record.i)

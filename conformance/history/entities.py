@@ -25,12 +25,13 @@ class Call:
 
     confirmed: when its copy was surely stored: its own .ok unless answered duplicate, or the .ok of the
     first later call of the event answered duplicate when only this call can have stored it.
-    seen: a copy was delivered, dead-lettered or read from the log. repeated: the event has other calls.
+    seen: a copy was delivered, dead-lettered or read from the log; sighted: ns at which that was known.
+    repeated: the event has other calls.
     """
 
     __slots__ = (
         "confirmed", "done", "ended", "i", "invoke", "number", "outcome", "probe", "process", "repeated",
-        "seen",
+        "seen", "sighted",
     )  # fmt: skip
 
     def __init__(self, invoke: Record) -> None:
@@ -42,8 +43,14 @@ class Call:
         self.outcome: Outcome = "open"
         self.confirmed = NEVER
         self.seen = False
+        self.sighted = NEVER
         self.probe = False
         self.repeated = False
+
+    def see(self, t: int) -> None:
+        """A copy of it is known to be stored since t, in ns, at the latest."""
+        if not self.seen:
+            self.seen, self.sighted = True, t
 
     @property
     def refused(self) -> bool:

@@ -1,4 +1,5 @@
-"""Faults of a run, and which state each of them may have taken: what `survives` claims decides.
+"""Faults of a run: between which moments they lie, and which state each of them may have taken, which is what
+`survives` claims decide.
 
 A fault is uncovered for a state (messages, acks, attempts, delays, dedup) when the claims do not say that
 the state survives it. A pause loses nothing; it only ends sessions.
@@ -8,16 +9,25 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Final, Literal, get_args
 
 from eventproof.adapters.claims import Fault, Survives
-from eventproof.conformance.history.entities import NEVER
+from eventproof.conformance.history.entities import NEVER, Call
 from eventproof.conformance.history.record import Record
 
 State = Literal["messages", "acks", "attempts", "delays", "dedup"]
-BREAKS: Final = frozenset({"broker.killed", "broker.paused"})
 NAMES: Final = frozenset(get_args(Fault))
+KILL: Final = "broker-kill"
+CALLED: Final = {
+    "broker.paused": "broker-pause",
+    "broker.stopped": "broker-restart",
+    "link.cut": "link-cut",
+    "consumer.killed": "consumer-loss",
+    "consumer.paused": "consumer-pause",
+}
+IN_FLIGHT: Final = "in-flight"
 
 
 def after(moments: list[int], i: int) -> int:
@@ -31,10 +41,16 @@ def between(moments: list[int], low: int, high: int) -> int:
     return max(0, bisect_right(moments, high - 1) - bisect_right(moments, low))
 
 
+def _befallen(record: Record) -> tuple[str, str]:
+    """What a fault or its end is about: the broker, or some link or consumer and its process."""
+    return record.kind.partition(".")[0], record.process
+
+
 class Faults:
     """breaks: faults that end every session; cuts: by process, faults that end its sessions.
-    all: both, with pauses of consumers left out. heals: (moment, ns) of their ends; changed: by topic,
-    the moments of topic.changed."""
+    all: both, with pauses of consumers left out. named: by process, and "" for the broker and
+    every link, the moments of all faults by their name. heals: (moment, ns) of their ends; changed: by topic,
+    the moments of topic.changed. left: when what is not healed yet began, by what it befell."""
 
     def __init__(self, survives: Survives) -> None:
         self._survives = survives
@@ -42,22 +58,61 @@ class Faults:
         self.breaks: list[int] = []
         self.cuts: defaultdict[str, list[int]] = defaultdict(list)
         self.all: list[int] = []
+        self.named: defaultdict[str, defaultdict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
         self.changed: defaultdict[str, list[int]] = defaultdict(list)
         self.heals: list[tuple[int, int]] = []
+        self.left: dict[tuple[str, str], int] = {}
 
     def add(self, record: Record) -> None:
         """Note a broker or link fault."""
+        name = self.strike(record)
         self.all.append(record.i)
+        self.pause(record)
         if record.kind == "link.cut" and record.process:
             self.cuts[record.process].append(record.i)
             return
         self.breaks.append(record.i)
-        if record.kind == "broker.killed":
-            self._kills.append((record.i, record.reason if record.reason in NAMES else "broker-kill"))
+        if record.kind in {"broker.killed", "broker.stopped"}:
+            self._kills.append((record.i, name if name in NAMES else KILL))
+
+    def strike(self, record: Record) -> str:
+        """Note any fault under its name, and return that."""
+        name = CALLED.get(record.kind) or (record.reason if record.reason in NAMES else KILL)
+        self.named[record.process][name].append(record.i)
+        return name
+
+    def lie(self, start: int, end: int, process: str = "") -> Sequence[str]:
+        """Names of the faults between two moments: of the broker, and of the process if one is named."""
+        if not self.named:
+            return ()
+        of_all = (self.named[one] for one in dict.fromkeys(("", process)) if one in self.named)
+        return [name for of in of_all for name, moments in of.items() if between(moments, start, end)]
+
+    def during(self, call: Call) -> Sequence[str]:
+        """`in-flight` if a fault of the broker lay between the invoke and the completion of a publish."""
+        broken = self.breaks and between(self.breaks, call.i, call.ended if call.done else NEVER)
+        return (IN_FLIGHT,) if broken else ()
+
+    def pause(self, record: Record) -> None:
+        """Note that a broker, a link or a consumer is out of order from here on."""
+        self.left.setdefault(_befallen(record), record.i)
 
     def heal(self, record: Record) -> None:
-        """Note the end of a fault."""
+        """Note the end of a fault: of each one of its kind if it names no process."""
         self.heals.append((record.i, record.t))
+        self.forget(record)
+
+    def forget(self, record: Record) -> None:
+        """Note that a fault is left no more, without a new start: a consumer that stood still is gone."""
+        kind, process = _befallen(record)
+        healed = [one for one in self.left if one[0] == kind and (not process or one[1] == process)]
+        for one in healed:
+            del self.left[one]
+
+    @property
+    def lasting(self) -> int:
+        """When the first of the faults began that were never healed, or NEVER."""
+        return min(self.left.values(), default=NEVER)
 
     def covers_loss(self, state: State) -> bool:
         """Whether the state survives the loss of a consumer."""

@@ -7,7 +7,7 @@ from eventproof.conformance.history.index import Handlers, Index
 from eventproof.conformance.history.record import Record
 
 KEPT = ("adapter.error", "stall", "publish.raw", "end")
-FAULTS = ("broker.killed", "broker.paused", "link.cut")
+FAULTS = ("broker.killed", "broker.stopped", "broker.paused", "link.cut")
 HEALS = ("broker.resumed", "broker.ready", "link.healed", "consumer.resumed")
 
 
@@ -34,7 +34,7 @@ class Observing:
     def _dead(self, record: Record, _: str) -> None:
         call = self.index.calls.get(record.call)
         if call is not None:
-            call.seen = True
+            call.see(record.t)
         group = self.index.groups.get((record.topic, record.group))
         if group is None:
             self.index.strays.append(record)
@@ -56,7 +56,7 @@ class Observing:
         for entry in record.entries:
             call = self.index.calls.get(entry.call)
             if call is not None:
-                call.seen = True
+                call.see(record.t)
 
     def _position(self, record: Record, _: str) -> None:
         group = self.index.groups.get((record.topic, record.group))

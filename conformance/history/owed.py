@@ -17,12 +17,13 @@ ZERO = ("pending", "in_flight", "pending_again", "in_flight_again")
 
 def stored(call: Call, calls: list[Call]) -> bool:
     """Whether the call's own copy is surely stored. `calls`: those of its event. When the broker does not
-    say whether it is a duplicate, a call with an earlier one that was not refused is not sure."""
+    say whether it is a duplicate, that is open if another one, not refused, was invoked before the answer."""
     if call.seen and not call.refused:
         return True
     if call.outcome != "ok" or call.duplicate:
         return False
-    return call.duplicate is False or not any(c.i < call.i and not c.refused for c in calls)
+    others = (c for c in calls if c is not call and not c.refused)
+    return call.duplicate is False or not any(c.i < call.ended for c in others)
 
 
 def owed(index: Index, call: Call, group: Group) -> bool:

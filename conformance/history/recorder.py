@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from eventproof.adapters.secret import redacted
@@ -12,13 +13,19 @@ NANOSECONDS = 1_000_000_000
 ADAPTERS_WORDS = ("reason", "error")
 
 
+def _unseen(_: Record) -> None:
+    """Nobody waits for it."""
+
+
 class Recorder:
-    """Appends records; numbers sessions and deliveries. Its clock is the event loop's, from 0."""
+    """Appends records; numbers sessions and deliveries. Its clock is the event loop's, from 0.
+    seen: is told of each record."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._start = self._loop.time()
         self.records: list[Record] = []
+        self.seen: Callable[[Record], None] = _unseen
         self.sessions = 0
         self.deliveries = 0
 
@@ -27,7 +34,9 @@ class Recorder:
         for name in ADAPTERS_WORDS:
             if fields.get(name):
                 fields[name] = redacted(fields[name])
-        self.records.append(Record(i=len(self.records) + 1, t=self.nanoseconds(), kind=kind, **fields))
+        record = Record(i=len(self.records) + 1, t=self.nanoseconds(), kind=kind, **fields)
+        self.records.append(record)
+        self.seen(record)
 
     def nanoseconds(self) -> int:
         """Time since the start of the run."""

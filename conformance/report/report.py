@@ -8,11 +8,13 @@ from pathlib import Path
 import msgspec
 
 from eventproof.adapters.claims import Claims
+from eventproof.conformance.profiles import ProfileState
 from eventproof.conformance.rules.rule import Violation
 from eventproof.conformance.targets.visit import Caps
-from eventproof.conformance.verdict import ProfileState, Verdict
+from eventproof.conformance.verdict import Verdict
 
 FORMAT = 1
+NAME = "report.json"
 
 
 class Counts(msgspec.Struct, kw_only=True):
@@ -92,6 +94,6 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 def save(report: Report, folder: Path) -> Path:
     """Write report.json."""
-    path = folder / "report.json"
+    path = folder / NAME
     path.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n")
     return path

@@ -18,7 +18,8 @@ from eventproof.conformance.rules.rule import Violation
 from eventproof.conformance.verdict import Verdict
 
 COLOURS = {
-    "pass": "green", "conformant": "green", "fail": "bold red", "failed": "bold red", "hang": "bold red",
+    "pass": "green", "conformant": "green", "conformant without faults": "green",
+    "fail": "bold red", "failed": "bold red", "hang": "bold red",
     "inconclusive": "yellow", "partial": "yellow", "not checked": "yellow", "not claimed": "dim",
 }  # fmt: skip
 

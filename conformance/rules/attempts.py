@@ -40,7 +40,8 @@ def _forgotten(index: Index, copy: Copy, delivery: Delivery) -> int:
 
 
 def _judge_low(index: Index, tally: Tally, before: Delivery, delivery: Delivery, times: int) -> None:
-    tally.exercised += 1
+    faults = index.faults.lie(before.i, delivery.i, before.session.process)
+    tally.exercise(faults)
     copy, attempt = delivery.copy, delivery.record.attempt
     if attempt >= times:
         return
@@ -53,6 +54,7 @@ def _judge_low(index: Index, tally: Tally, before: Delivery, delivery: Delivery,
         (before.i, delivery.i),
         copy.calls,
         copy.group,
+        faults,
     )
 
 
@@ -119,7 +121,7 @@ def _early(index: Index, tally: Tally) -> None:
                 continue
             delay = delay_asked(delivery, act.invoke, number)
             if delay and not _excused(index, delivery, act, again):
-                tally.exercised += 1
+                tally.exercise(index.faults.lie(act.ended, again.i, delivery.session.process))
                 _judge_delay(index, tally, act, delivery, again, delay)
 
 
@@ -161,6 +163,7 @@ def _judge_delay(
         (delivery.i, act.invoke.i, again.i),
         copy.calls,
         copy.group,
+        index.faults.lie(act.ended, again.i, delivery.session.process),
     )
 
 

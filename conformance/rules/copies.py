@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from eventproof.conformance.history.entities import NEVER, Act, Delivery, Group
@@ -17,14 +18,17 @@ def _after_ack(index: Index, tally: Tally) -> None:
     only sent, a session, link or broker fault after the ack makes the judgement void.
     Exercised: copies settled by an ack or a reject."""
     for group in index.groups.values():
-        tally.exercised += sum(copy.closed != NEVER for copy in group.copies)
+        for copy in group.copies:
+            if copy.closed != NEVER:
+                tally.exercise(index.faults.lie(copy.closed, NEVER, copy.deliveries[-1].session.process))
     for found in redeliveries(index):
         act = found.settlement
         if act is None:
             continue
         tally.void += found.verdict == "unsure"
         if found.verdict == "settled":
-            _report(found, tally, f"after its {act.verb} had returned", (act.invoke.i, act.ended))
+            faults = index.faults.lie(act.ended, found.again.i, found.previous.session.process)
+            _report(found, tally, f"after its {act.verb} had returned", (act.invoke.i, act.ended), faults)
 
 
 def _spurious(index: Index, tally: Tally) -> None:
@@ -52,7 +56,9 @@ def _judge_held(index: Index, tally: Tally, *, same: bool) -> None:
             _report(found, tally, f"while {where} still held it", ())
 
 
-def _report(found: Redelivery, tally: Tally, why: str, moments: tuple[int, ...]) -> None:
+def _report(
+    found: Redelivery, tally: Tally, why: str, moments: tuple[int, ...], faults: Sequence[str] = ()
+) -> None:
     copy = found.again.copy
     tally.violate(
         f"Group {copy.group.name} was handed {copy.name} again in session {found.again.session.number}"
@@ -60,6 +66,7 @@ def _report(found: Redelivery, tally: Tally, why: str, moments: tuple[int, ...])
         (found.previous.i, *moments, found.again.i),
         copy.calls,
         copy.group,
+        faults,
     )
 
 
@@ -79,34 +86,39 @@ def _stale_ack(index: Index, tally: Tally) -> None:
     Exercised: acks invoked after the next hand-out."""
     for copy in index.redelivered:
         for delivery, following in pairwise(copy.deliveries):
-            act = _stale(delivery, following)
-            if act is None:
-                continue
-            tally.exercised += 1
-            if act.outcome != "ok":
-                continue
-            if index.claims.ack == "sent" or hold(index, delivery, act.invoke) is Hold.UNSURE:
-                tally.void += 1
-                continue
-            number, group = delivery.record.delivery, copy.group
-            tally.violate(
-                f"The ack of delivery {number} ({copy.name}) returned after group {group.name} had been"
-                f" handed the event again as delivery {following.record.delivery}.",
-                (delivery.i, following.i, act.invoke.i, act.ended),
-                copy.calls,
-                group,
-            )
+            for act in _stale(delivery, following):
+                faults = index.faults.lie(delivery.i, act.invoke.i, delivery.session.process)
+                tally.exercise(faults)
+                if act.outcome == "ok":
+                    _judge_stale(index, tally, delivery, following, act, faults)
 
 
-def _stale(delivery: Delivery, following: Delivery) -> Act | None:
-    """The first ack invoked after the following hand-out, unless one had returned before it was invoked: then
-    it is a no-op."""
+def _judge_stale(
+    index: Index, tally: Tally, delivery: Delivery, following: Delivery, act: Act, faults: Sequence[str]
+) -> None:
+    if index.claims.ack == "sent" or hold(index, delivery, act.invoke) is Hold.UNSURE:
+        tally.void += 1
+        return
+    number, copy = delivery.record.delivery, delivery.copy
+    tally.violate(
+        f"The ack of delivery {number} ({copy.name}) returned after group {copy.group.name} had been"
+        f" handed the event again as delivery {following.record.delivery}.",
+        (delivery.i, following.i, act.invoke.i, act.ended),
+        copy.calls,
+        copy.group,
+        faults,
+    )
+
+
+def _stale(delivery: Delivery, following: Delivery) -> Iterator[Act]:
+    """The acks invoked after the following hand-out, up to the first of the delivery's acks that returned:
+    the same again is a no-op."""
     for act in delivery.acts:
-        if act.verb == "ack" and act.invoke.i > following.i:
-            return act
-        if act.verb == "ack" and act.outcome == "ok":
-            return None
-    return None
+        if act.verb == "ack":
+            if act.invoke.i > following.i:
+                yield act
+            if act.outcome == "ok":
+                return
 
 
 def _twice(index: Index, tally: Tally) -> None:

@@ -5,6 +5,9 @@ A dead letter is known from reading its topic, so the moment of its record is la
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import chain
+
 from eventproof.conformance.history.entities import NEVER, Call, Copy, Delivery, Group
 from eventproof.conformance.history.faults import after
 from eventproof.conformance.history.index import Index
@@ -60,7 +63,8 @@ def _missing(index: Index, tally: Tally) -> None:
             moment = _due(index, copy, proof)
             if moment == NEVER or copy.call is None or after(undone, copy.call.i) != NEVER:
                 continue
-            tally.exercised += 1
+            faults = _met(index, copy, proof)
+            tally.exercise(faults)
             if copy.call.number not in group.dead and not _kept_back(index, copy.call, group):
                 tally.violate(
                     f"Call {copy.call.number} failed for good in group {group.name} but is not in its"
@@ -68,7 +72,17 @@ def _missing(index: Index, tally: Tally) -> None:
                     (*(d.i for d in copy.deliveries[-5:]), moment, proof),
                     copy.calls,
                     group,
+                    faults,
                 )
+
+
+def _met(index: Index, copy: Copy, until: int) -> Sequence[str]:
+    """Faults since the first hand-out of the copy: of the broker, or of who held it."""
+    if not index.faults.named:
+        return ()
+    processes = dict.fromkeys(d.session.process for d in copy.deliveries)
+    found = (index.faults.lie(copy.first.i, until, process) for process in processes)
+    return tuple(dict.fromkeys(chain.from_iterable(found)))
 
 
 def _kept_back(index: Index, call: Call, group: Group) -> bool:
@@ -104,7 +118,8 @@ def _alive(index: Index, tally: Tally) -> None:
     for group in index.groups.values():
         for number, records in group.dead.items():
             copies = group.copies_of(number)
-            tally.exercised += len(copies) > 0
+            if copies:
+                tally.exercise(_met(index, copies[0], records[0].i))
             if len(copies) != 1 or _of_another_copy(index, records[0]):
                 continue  # with several copies, one may be dead and another alive
             conflicts = _conflicts(index, copies[0], records[0])
@@ -115,6 +130,7 @@ def _alive(index: Index, tally: Tally) -> None:
                     (copies[0].first.i, moment, records[0].i),
                     (number,),
                     group,
+                    _met(index, copies[0], moment),
                 )
 
 
@@ -196,6 +212,7 @@ def _judge_number(index: Index, tally: Tally, group: Group, number: int, records
             tuple(r.i for r in places.values()),
             (number,),
             group,
+            _met(index, copies[0], records[-1].i) if copies else (),
         )
 
 

@@ -16,7 +16,8 @@ from eventproof.conformance.rules.rule import Tally, rule
 def _stored_twice(index: Index, tally: Tally) -> None:
     """One call, two positions: in a read of the log, or as handed out where positions name copies (some
     copy of the topic kept its position over a redelivery, in another group or since its confirm).
-    Exercised: confirmed calls whose positions could be compared."""
+    Exercised: calls that a log read shows; in topics without one, delivered copies whose positions could be
+    compared."""
     for topic, log in index.logs.items():
         places: dict[int, set[tuple[int, str]]] = {}
         for entry in log.entries:
@@ -92,10 +93,11 @@ def _report_places(
 
 
 def _dedup_miss(index: Index, tally: Tally) -> None:
-    """A copy of a call was stored, a later call of the event was stored too, both confirmed, and the window
-    was surely open: less than W minus slack from the invoke of the stored one to the confirm of the later.
+    """A copy of a call was stored, a later call of the event was stored too, and the window was surely open:
+    less than W minus slack between the two, however they lay. A call is stored between its invoke and its
+    confirm; one without a confirm between its invoke and the first sight of its copy.
     Answered duplicates do not refresh the window. A broker fault that dedup need not survive excuses.
-    Exercised: confirmed repeats of an event surely inside the window of a stored copy."""
+    Exercised: repeats of an event, confirmed or seen, surely inside the window of a stored copy."""
     for calls in index.events.values():
         window = _window(index, calls[0].invoke.topic)
         for lane in _lanes(index, calls, "key") if window else ():
@@ -105,23 +107,36 @@ def _dedup_miss(index: Index, tally: Tally) -> None:
 def _judge_misses(index: Index, tally: Tally, calls: list[Call], window: int) -> None:
     last: Call | None = None
     for call in calls:
-        done = call.done
-        if call.outcome != "ok" or done is None:
-            continue
         kept = stored(call, calls)
-        if last is not None and not between(index.faults.uncovered("dedup"), last.i, done.i):
-            since = last.invoke.t
-            sure = done.t - since < window - index.slack_over(since, done.t)
-            tally.exercised += sure
-            tally.void += not sure and done.t - since < window
-            if sure and kept:
-                tally.violate(
-                    f"Call {call.number} repeats the event of call {last.number} within the deduplication"
-                    f" window of {window / NANOSECONDS:g} s and was stored again.",
-                    (last.i, last.done.i if last.done is not None else last.i, call.i, done.i),
-                    (last.number, call.number),
-                )
+        if call.outcome != "ok" and not kept:
+            continue
+        end = call.ended if call.outcome == "ok" else NEVER
+        if last is not None and not between(index.faults.uncovered("dedup"), last.i, end):
+            _judge_repeat(index, tally, last, call, window, kept=kept)
         last = call if kept else last
+
+
+def _judge_repeat(index: Index, tally: Tally, last: Call, call: Call, window: int, *, kept: bool) -> None:
+    since, gap = last.invoke.t, max(_by(call) - last.invoke.t, _by(last) - call.invoke.t)
+    sure = gap < window - index.slack_over(since, since + gap)
+    faults = (*index.faults.lie(last.i, call.ended), *index.faults.during(last))
+    if sure:
+        tally.exercise(faults)
+    elif gap < window:
+        tally.void += 1
+    if sure and kept:
+        tally.violate(
+            f"Call {call.number} repeats the event of call {last.number} within the deduplication"
+            f" window of {window / NANOSECONDS:g} s and was stored again.",
+            (last.i, last.ended, call.i, call.ended),
+            (last.number, call.number),
+            faults=faults,
+        )
+
+
+def _by(call: Call) -> int:
+    """ns by which the call was stored, if it was."""
+    return call.done.t if call.outcome == "ok" and call.done is not None else call.sighted
 
 
 def _false_dedup(index: Index, tally: Tally) -> None:
@@ -192,7 +207,8 @@ def _looked_for(index: Index, call: Call, done: Record, siblings: list[Call]) ->
 def _consume_miss(index: Index, tally: Tally) -> None:
     """Handed out to a group after another call of the event was surely settled there, surely inside the
     window: all of it, from the first publish to this hand-out, took less than W minus slack.
-    Exercised: confirmed repeats of an event whose earlier call the group had settled within the window."""
+    Exercised: confirmed calls that were stored beside an earlier one of the event, within the window, which
+    the group has settled."""
     window = index.claims.consume_dedup.window
     if window is None:
         return
@@ -209,7 +225,7 @@ def _judge_consumed(index: Index, tally: Tally, calls: list[Call], group: Group,
         for call in calls if moment != NEVER else ():
             if call is first or call.outcome != "ok":
                 continue
-            tally.exercised += 0 <= call.invoke.t - first.invoke.t < window
+            tally.exercised += 0 <= call.invoke.t - first.invoke.t < window and stored(call, calls)
             copy = group.delivered(call.number)
             if copy is not None:
                 _judge_hand_out(index, tally, copy, first, moment, window)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from eventproof.conformance.history.entities import NANOSECONDS, Delivery, Session
+from eventproof.conformance.history.entities import NANOSECONDS, NEVER, Call, Delivery, Group, Session
 from eventproof.conformance.history.index import Index
 from eventproof.conformance.history.settled import Hold, hold, nacked, possibly_settled
 from eventproof.conformance.rules.rule import Tally, rule
@@ -80,16 +80,29 @@ def _in_act(delivery: Delivery, at: Delivery) -> bool:
 
 def _expired_delivery(index: Index, tally: Tally) -> None:
     """Handed out later than its expiry plus slack.
-    Exercised: calls with an expiry that passed within the history."""
+    Exercised: stored calls whose expiry passed within the history, and before some group that wants the event
+    may have settled it."""
     for call in index.calls.values():
         expires = call.invoke.expires
         if not 0 < expires < index.last.t:
             continue
-        tally.exercised += 1
-        for group in index.groups.values():
-            for copy in group.copies_of(call.number) if group.topic == call.invoke.topic else ():
+        groups = [group for group in index.groups.values() if group.topic == call.invoke.topic]
+        stored = call.seen or (call.outcome == "ok" and not call.duplicate)
+        tally.exercised += stored and any(_was_waiting(group, call) for group in groups)
+        for group in groups:
+            for copy in group.copies_of(call.number):
                 for delivery in copy.deliveries:
                     _judge_expiry(index, tally, delivery, expires)
+
+
+def _was_waiting(group: Group, call: Call) -> bool:
+    """Whether the group wants the event, and had no ack or reject of it under way when it expired."""
+    late = group.policy.start == "latest" and call.i < group.first_subscribing
+    if late or group.subscribed == NEVER or not group.wants(call.invoke.type):
+        return False
+    acts = (act for copy in group.copies_of(call.number) for d in copy.deliveries for act in d.acts)
+    settles = (act for act in acts if act.verb in {"ack", "reject"} and not act.refused)
+    return all(act.invoke.t >= call.invoke.expires for act in settles)
 
 
 def _judge_expiry(index: Index, tally: Tally, delivery: Delivery, expires: int) -> None:

@@ -15,4 +15,4 @@ def _malformed(index: Index, tally: Tally) -> None:
         tally.violate(f"{what}: the history is malformed, which is a defect of the suite.", (moment,))
 
 
-MALFORMED = rule("H1", "malformed", _malformed)
+MALFORMED = rule("H1", "malformed history", _malformed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from eventproof.conformance.history.entities import Call, Copy, Delivery
+from eventproof.conformance.history.entities import Call, Copy, Delivery, Session
 from eventproof.conformance.history.faults import between
 from eventproof.conformance.history.index import Index
 from eventproof.conformance.rules.rule import Tally, rule
@@ -33,8 +33,11 @@ def _phantom(index: Index, tally: Tally) -> None:
 
 def _aborted(index: Index, tally: Tally) -> None:
     """Delivered, though every publish call of the event was rejected.
-    Exercised: rejected publish calls."""
+    Exercised: rejected publish calls; of those in flight at a fault, all."""
     tally.exercised = sum(1 for call in index.calls.values() if call.refused)
+    for publish in index.calls.values() if index.faults.breaks else ():
+        for fault in index.faults.during(publish):
+            tally.under[fault].exercised += 1
     if not tally.exercised:
         return
     for copy in _copies(index):
@@ -45,6 +48,7 @@ def _aborted(index: Index, tally: Tally) -> None:
                 (call.i, call.done.i if call.done is not None else call.i, copy.first.i),
                 copy.calls,
                 copy.group,
+                index.faults.during(call),
             )
 
 
@@ -108,11 +112,11 @@ def _judge_route(copy: Copy, tally: Tally) -> None:
 
 def _contradicted(index: Index, tally: Tally) -> None:
     """A member joined with a policy that contradicts its group's.
-    Exercised: contradicting joins."""
+    Exercised: contradicting joins of groups that were there, allowed or refused."""
     for session in index.sessions.values():
-        if session.invoke.reason != "conflict":
+        if session.invoke.reason != "conflict" or not _was_there(session):
             continue
-        tally.exercised += 1
+        tally.exercised += session.outcome in {"ok", "rejected"}
         if session.outcome == "ok" and session.done is not None:
             tally.violate(
                 f"Session {session.number} joined group {session.group.name} with a policy that contradicts"
@@ -123,9 +127,17 @@ def _contradicted(index: Index, tally: Tally) -> None:
             )
 
 
+def _was_there(joining: Session) -> bool:
+    """Whether a member with the group's own policy had joined it before, and it was not deleted since."""
+    began, deleted = joining.invoke.i, joining.group.deleted
+    since = deleted if deleted < began else 0
+    members = (s for s in joining.group.sessions if s.invoke.reason != "conflict" and s.outcome == "ok")
+    return any(s.done is not None and since < s.done.i < began for s in members)
+
+
 def _position_conflict(index: Index, tally: Tally) -> None:
-    """One position of a partition names two copies. A topic that changed starts its positions anew.
-    Exercised: positions given."""
+    """One position of a partition names two copies. A topic that changed starts its positions anew, and the
+    receipt of what is or may be a duplicate names the original's. Exercised: positions given."""
     places: defaultdict[tuple[str, int], dict[str, tuple[int, int]]] = defaultdict(dict)
     changed = index.faults.changed
     for topic, number, partition, position, moment in _named(index):
@@ -144,7 +156,7 @@ def _named(index: Index) -> Iterator[tuple[str, int, int, str, int]]:
     """(topic, call, partition, position, moment) wherever a position was given anew to one of our calls."""
     for number, call in index.calls.items():
         done = call.done
-        if done is not None and done.position and not done.duplicate:
+        if done is not None and done.position and not _may_be_duplicate(index, call):
             yield call.invoke.topic, number, done.partition, done.position, done.i
     for copy in _copies(index):
         record, own = copy.deliveries[0].record, copy.call
@@ -157,6 +169,14 @@ def _named(index: Index) -> Iterator[tuple[str, int, int, str, int]]:
         for entry in log.entries:
             if entry.position and entry.call:
                 yield topic, entry.call, entry.partition, entry.position, log.i
+
+
+def _may_be_duplicate(index: Index, call: Call) -> bool:
+    """Whether the position of its receipt may be that of another call's copy."""
+    if call.duplicate is not None or not call.repeated:
+        return bool(call.duplicate)
+    others = (c for c in _siblings(index, call) if c is not call and not c.refused)
+    return any(c.i < call.ended for c in others)
 
 
 def _before_start(index: Index, tally: Tally) -> None:

@@ -96,6 +96,19 @@ def _firsts(group: Group) -> Iterator[tuple[str, Copy, Call]]:
         yield key, copy, call
 
 
+def following(lane: Lane) -> int:
+    """How many of its events were published after another one was confirmed."""
+    first = min(lane.confirmed, default=0)
+    return sum(1 for invoked in lane.invoked if invoked > first)
+
+
+def overlapping(lane: Lane) -> int:
+    """How many of its events were published while an earlier one was not confirmed yet."""
+    spans = sorted(zip(lane.invoked, lane.confirmed, strict=True))
+    until = accumulate((confirmed for _, confirmed in spans), max)
+    return sum(1 for end, (invoked, _) in zip(until, spans[1:], strict=False) if invoked < end)
+
+
 def inversions(lane: Lane, until: Sequence[int]) -> Iterator[Pair]:
     """For each m1 of the lane, one m2 surely handed out before it though until(m1) < invoked(m2), if any."""
     highest = accumulate(lane.invoked, max)

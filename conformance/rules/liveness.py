@@ -14,14 +14,14 @@ from eventproof.conformance.rules.rule import Tally, rule
 def _stuck_consumer(index: Index, tally: Tally) -> None:
     """A confirmed probe was not handed out to a group within T, though a session of the group waited for it
     all that time and got no other new event. T counts from the latest of the probe's confirm, the last heal,
-    the first next of the session and the last first hand-out of another event.
-    Void if the history ends earlier. Exercised: confirmed probes and groups owed them."""
+    the first next of the session and the last first hand-out of another event. It ends with a fault that is
+    never healed. Void if the history ends earlier. Exercised: confirmed probes and groups owed them."""
     probes = [call for call in index.calls.values() if call.probe and call.outcome == "ok"]
     for group in index.groups.values():
         arrivals = sorted(copy.first.t for copy in group.copies) if probes else []
         for probe in probes:
             if owed(index, probe, group):
-                tally.exercised += 1
+                tally.exercise(index.faults.lie(0, probe.i))
                 _judge_probe(index, tally, group, probe, arrivals)
 
 
@@ -30,6 +30,8 @@ def _judge_probe(index: Index, tally: Tally, group: Group, probe: Call, arrivals
     if done is None or probe.number in group.dead:
         return
     seen = copy.first.record if copy is not None else _given_up(index, group)
+    if seen.i > index.faults.lasting:
+        seen, copy = _record(index, index.faults.lasting), None
     until = seen.t
     since = _waiting_since(index, group, done, seen.i)
     if since is None:
@@ -50,13 +52,18 @@ def _judge_probe(index: Index, tally: Tally, group: Group, probe: Call, arrivals
         (probe.i, done.i, seen.i),
         (probe.number,),
         group,
+        index.faults.lie(0, probe.i),
     )
 
 
 def _given_up(index: Index, group: Group) -> Record:
     """When nobody waited for an event any more: the end of the group's last session, or of the history."""
     ended = max((s.ended for s in group.sessions if s.outcome == "ok"), default=NEVER)
-    return index.last if ended == NEVER else index.records[bisect_left(index.records, ended, key=_moment)]
+    return index.last if ended == NEVER else _record(index, ended)
+
+
+def _record(index: Index, i: int) -> Record:
+    return index.records[bisect_left(index.records, i, key=_moment)]
 
 
 def _moment(record: Record) -> int:
@@ -85,13 +92,15 @@ def _healed(index: Index, until: int) -> int:
 
 def _stuck_publisher(index: Index, tally: Tally) -> None:
     """No probe could be published to a topic within T of the first one that was tried after the last heal.
-    Void if the history ends earlier. Exercised: topics with probes."""
+    Not judged while a fault is left; void if the history ends earlier.
+    Exercised: topics with probes after the last heal."""
     healed = max((i for i, _ in index.faults.heals), default=0)
-    for topic, calls in index.topics.items():
+    for topic, calls in index.topics.items() if index.faults.lasting == NEVER else ():
         probes = [call for call in calls if call.probe and call.i > healed]
         if not probes:
             continue
-        tally.exercised += 1
+        faults = index.faults.lie(0, probes[0].i)
+        tally.exercise(faults)
         confirmed = [c.done for c in probes if c.outcome == "ok" and c.done is not None]
         first = min(confirmed, key=lambda r: r.i, default=None)
         start, end = probes[0].invoke, first if first is not None else index.last
@@ -102,6 +111,7 @@ def _stuck_publisher(index: Index, tally: Tally) -> None:
             f"No probe could be published to topic {topic} within {(end.t - start.t) / NANOSECONDS:.1f} s.",
             (start.i, end.i),
             tuple(c.number for c in probes[:5]),
+            faults=faults,
         )
 
 

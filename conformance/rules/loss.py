@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from eventproof.conformance.history.entities import NEVER, Call, Copy, Delivery, Group
@@ -16,11 +17,14 @@ from eventproof.conformance.rules.rule import Tally, rule
 
 def _lost_in_the_middle(index: Index, tally: Tally) -> None:
     """A call owed to a group was neither delivered nor dead-lettered, though a later event of its lane (D1)
-    was delivered. This needs no drain. Void if another session may have been about to hand the call out when
-    the history ended. Exercised: calls owed in a lane of which something was delivered."""
+    was delivered. This needs no drain, and an order that is claimed. Void if another session may have been
+    about to hand the call out when the history ended.
+    Exercised: calls owed in a lane of which something was delivered, without those still to come."""
     for group in index.groups.values():
-        tally.exercised += _owed_in_lanes(index, group)
-        for call, follower in _overtaken(index, group):
+        overtaken = list(_overtaken(index, group))
+        to_come = set(missing(index, group)) - {call for call, _ in overtaken}
+        tally.exercised += sum(1 for call in _owed_in_lanes(index, group) if call not in to_come)
+        for call, follower in overtaken:
             if _may_be_coming(group, follower):
                 tally.void += 1
                 continue
@@ -31,11 +35,14 @@ def _lost_in_the_middle(index: Index, tally: Tally) -> None:
                 (call.i, call.confirmed, follower.i),
                 (call.number, *later.calls),
                 group,
+                _faults(index, group, call, follower.i),
             )
 
 
 def _overtaken(index: Index, group: Group) -> Iterator[tuple[Call, Delivery]]:
-    """Missing calls that a later event of their lane overtook, with its delivery."""
+    """Missing calls that a later event of their lane overtook, with its delivery; none without an order."""
+    if index.claims.ordering.scope == "none":
+        return
     whole = index.claims.ordering.scope == "topic"
     latest: dict[str, Delivery | None] = {}
     for call in missing(index, group):
@@ -72,9 +79,11 @@ def _lost(index: Index, tally: Tally) -> None:
     after the call completed. Exercised: calls owed to a group that was drained after them."""
     for group in index.groups.values():
         proof = drained(index, group)
-        tally.exercised += sum(1 for call in owed_calls(index, group) if call.ended < proof) if proof else 0
+        for call in owed_calls(index, group) if proof else ():
+            if call.ended < proof:
+                tally.exercise(_faults(index, group, call, proof))
         for call, _ in _lost_calls(index, group):
-            _report_lost(tally, group, call, proof)
+            _report_lost(index, tally, group, call, proof)
 
 
 def _lost_calls(index: Index, group: Group) -> Iterator[tuple[Call, int]]:
@@ -83,21 +92,37 @@ def _lost_calls(index: Index, group: Group) -> Iterator[tuple[Call, int]]:
     return ((call, proof) for call in missing(index, group) if call.ended < proof)
 
 
-def _report_lost(tally: Tally, group: Group, call: Call, proof: int) -> None:
+def _faults(index: Index, group: Group, call: Call, until: int) -> Sequence[str]:
+    """Faults between the confirm of a call and its settlement for the group, and those that met it in flight.
+    Of the group's members any: where a copy that was never handed out had been fetched nobody can tell."""
+    if not index.faults.named:
+        return ()
+    copy = group.delivered(call.number)
+    until = min(until, copy.closed) if copy is not None else until
+    processes = dict.fromkeys(session.process for session in group.sessions)
+    found = (index.faults.lie(call.ended, until, process) for process in processes)
+    return (*dict.fromkeys(chain.from_iterable(found)), *index.faults.during(call))
+
+
+def _report_lost(index: Index, tally: Tally, group: Group, call: Call, proof: int) -> None:
     fate = "was confirmed" if call.outcome == "ok" else "took effect"
     tally.violate(
         f"Call {call.number} {fate} but never reached group {group.name}, which has drained.",
         (call.i, call.ended, proof),
         (call.number,),
         group,
+        _faults(index, group, call, proof),
     )
 
 
-def _owed_in_lanes(index: Index, group: Group) -> int:
+def _owed_in_lanes(index: Index, group: Group) -> Sequence[Call]:
+    """Calls owed in a lane of which something was delivered."""
+    if index.claims.ordering.scope == "none" or not group.copies:
+        return ()
     if index.claims.ordering.scope == "topic":
-        return len(owed_calls(index, group)) if group.copies else 0
+        return owed_calls(index, group)
     lanes = group.lanes.keys() - {""}
-    return sum(1 for call in owed_calls(index, group) if call.invoke.key in lanes)
+    return [call for call in owed_calls(index, group) if call.invoke.key in lanes]
 
 
 class Abandoned(NamedTuple):
@@ -131,7 +156,9 @@ def _lost_redelivery(index: Index, tally: Tally) -> None:
     Exercised: copies of which a hand-out failed before the drain."""
     for group in index.groups.values():
         proof = drained(index, group)
-        tally.exercised += sum(1 for copy in group.copies if _failed(index, copy, proof))
+        for copy in group.copies:
+            if _failed(index, copy, proof):
+                tally.exercise(_met(index, copy, proof))
         for call, _, last in _abandoned(index, group):
             if last.i < proof:
                 tally.violate(
@@ -140,7 +167,16 @@ def _lost_redelivery(index: Index, tally: Tally) -> None:
                     (call.i, last.i, proof),
                     (call.number,),
                     group,
+                    _met(index, last.copy, proof),
                 )
+
+
+def _met(index: Index, copy: Copy, until: int) -> Sequence[str]:
+    """Faults that met a hand-out of the copy while it was not settled: of the broker, or of who held it."""
+    if not index.faults.named:
+        return ()
+    found = (index.faults.lie(d.i, min(copy.closed, until), d.session.process) for d in copy.deliveries)
+    return tuple(dict.fromkeys(chain.from_iterable(found)))
 
 
 def _failed(index: Index, copy: Copy, before: int) -> bool:
@@ -194,15 +230,18 @@ def _judge_passed(index: Index, tally: Tally, group: Group, number: int, record:
 
 def _fan_out_miss(index: Index, tally: Tally) -> None:
     """Lost for one group (B1 or B2) while another group was handed it.
-    Exercised: calls owed to a group that another group was handed."""
+    Exercised: calls owed to a group that another group was handed, and of which it is known whether they
+    reached this one."""
     for group in index.groups.values():
         others = [g for g in index.groups.values() if g is not group and g.topic == group.topic]
         if not others:
             continue
-        for call in owed_calls(index, group):
-            tally.exercised += any(g.delivered(call.number) is not None for g in others)
         lost = dict(_lost_calls(index, group))
         lost.update((c, d.i) for c, d in _overtaken(index, group) if not _may_be_coming(group, d))
+        unknown = set(missing(index, group)) - lost.keys()
+        for call in owed_calls(index, group):
+            known = call not in unknown
+            tally.exercised += known and any(g.delivered(call.number) is not None for g in others)
         for call, proof in lost.items():
             found = [g.delivered(call.number) for g in others]
             other = next((copy for copy in found if copy is not None), None)

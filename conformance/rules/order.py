@@ -9,14 +9,23 @@ from itertools import combinations
 from eventproof.conformance.history.entities import Delivery, Group
 from eventproof.conformance.history.faults import between
 from eventproof.conformance.history.index import Index
-from eventproof.conformance.rules.inversions import Lane, Pair, disagreements, inversions, lanes, topic_lane
+from eventproof.conformance.rules.inversions import (
+    Lane,
+    Pair,
+    disagreements,
+    following,
+    inversions,
+    lanes,
+    overlapping,
+    topic_lane,
+)
 from eventproof.conformance.rules.rule import Tally, rule
 
 
 def _reordered(index: Index, tally: Tally) -> None:
     """Of one key, m1 was confirmed before m2 was invoked, but m2 was surely handed out to a group first. An
     event without a key has no order; a change of the topic's partitions starts anew.
-    Exercised: first hand-outs of events with a key that follow another of their key."""
+    Exercised: first hand-outs of events published after another one of their key was confirmed."""
     for group in index.groups.values():
         for lane in lanes(group).values():
             _judge(index, tally, group, lane)
@@ -24,19 +33,18 @@ def _reordered(index: Index, tally: Tally) -> None:
 
 def _reordered_pipelined(index: Index, tally: Tally) -> None:
     """Of one key and publisher, m1 was invoked before m2, both confirmed, but m2 was surely handed out to a
-    group first. Exercised: as D1, within one publisher."""
+    group first.
+    Exercised: first hand-outs of events published while an earlier one of the same key and publisher was
+    open."""
     for group in index.groups.values():
         for lane in lanes(group).values():
-            if lane.invoked == sorted(lane.invoked) and not index.faults.changed:
-                tally.exercised += len(lane) - len(lane.publishers)
-                continue
-            for own in _by_publisher(lane):
+            for own in _by_publisher(lane) if len(lane) > len(lane.publishers) else ():
                 _judge(index, tally, group, own, pipelined=True)
 
 
 def _inverted(index: Index, tally: Tally) -> None:
     """D1 over the whole topic, with or without keys.
-    Exercised: first hand-outs that follow another of the topic."""
+    Exercised: first hand-outs of events published after another one of the topic was confirmed."""
     for group in index.groups.values():
         _judge(index, tally, group, topic_lane(group))
 
@@ -51,8 +59,8 @@ def _by_publisher(lane: Lane) -> Iterable[Lane]:
 
 
 def _judge(index: Index, tally: Tally, group: Group, lane: Lane, *, pipelined: bool = False) -> None:
-    tally.exercised += max(0, len(lane) - 1)
     for part in _unchanged(index, group, lane):
+        tally.exercised += overlapping(part) if pipelined else following(part)
         for late, early in inversions(part, part.invoked if pipelined else part.confirmed):
             _report(tally, group, late, early)
 

@@ -99,6 +99,6 @@ def _hanging_call(index: Index, tally: Tally) -> None:
 
 
 FOREIGN_ERROR = rule("P1", "foreign error", _foreign_error)
-SETTLES_TWICE = rule("P2", "settles twice", _settles_twice)
+SETTLES_TWICE = rule("P2", "settled twice", _settles_twice)
 SILENT_STOP = rule("P3", "silent stop", _silent_stop)
 HANGING_CALL = rule("P4", "hanging call", _hanging_call)

@@ -3,7 +3,8 @@
 A redelivery r follows the previous hand-out p of the copy to the group.
 
 * If the copy was surely settled before r, r is permitted only if p had been released before that
-  settlement (r was then on its way), or a fault came after it that settlements need not survive.
+  settlement, or a nack of an older hand-out had come after p (r was then on its way), or if a fault came
+  after it that settlements need not survive.
 * Otherwise r is permitted once p does not hold its copy any more, or a nack of an older hand-out that
   was not refused came after p.
 """
@@ -51,7 +52,8 @@ def redeliveries(index: Index) -> Iterator[Redelivery]:
         for previous, again in pairwise(copy.deliveries):
             settlement = _standing(index, settlements, again)
             if settlement is not None:
-                verdict = _after_settlement(index, previous, again, settlement)
+                stale = between(nacks, previous.i, settlement.i) > 0
+                verdict = "permitted" if stale else _after_settlement(index, previous, again, settlement)
                 yield Redelivery(verdict, previous, again, settlement.act)
             elif between(nacks, previous.i, again.i):
                 yield Redelivery("permitted", previous, again)
@@ -89,7 +91,7 @@ def _standing(index: Index, settlements: list[Settlement], again: Delivery) -> S
 
 def _lost_with_consumer(index: Index, settlement: Settlement, again: Delivery) -> bool:
     """Whether the consumer that settled it was lost since, and its confirmed acks may be with it."""
-    if index.claims.ack == "sent":
+    if index.claims.ack == "sent" and settlement.act.verb == "ack":
         return False
     session = settlement.delivery.session
     lost = not session.orderly and settlement.i < session.ended < again.i

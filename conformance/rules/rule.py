@@ -8,7 +8,8 @@ in the header, and the weakest meaningful ones where nothing is claimed.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -20,24 +21,35 @@ STORED = 20
 
 class Violation(msgspec.Struct, frozen=True, kw_only=True):
     """One occurrence of an anomaly. message: one sentence for somebody who has not read the source.
-    records: recorder indexes that show it, in order; calls: the publish calls concerned."""
+    records: recorder indexes that show it, in order; calls: the publish calls concerned; faults: names of
+    those that lie in between."""
 
     code: str
     message: str
     records: tuple[int, ...] = ()
     calls: tuple[int, ...] = ()
     group: str = ""
+    faults: tuple[str, ...] = ()
+
+
+class Under(msgspec.Struct):
+    """The part of a finding with one fault in between. count: violations."""
+
+    exercised: int = 0
+    count: int = 0
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """What one rule found. exercised: how often the situation that it guards occurred; void: judgements
-    too close to a time bound to be made; count: all violations, of which at most `STORED` are kept."""
+    too close to a time bound to be made; count: all violations, of which at most `STORED` are kept.
+    under: by the name of a fault, what of it had such a fault in between."""
 
     code: str
     exercised: int = 0
     void: int = 0
     count: int = 0
     violations: tuple[Violation, ...] = ()
+    under: Mapping[str, Under] = {}
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -57,7 +69,14 @@ class Tally:
         self.exercised = 0
         self.void = 0
         self.count = 0
+        self.under: defaultdict[str, Under] = defaultdict(Under)
         self._violations: list[Violation] = []
+
+    def exercise(self, faults: Sequence[str] = ()) -> None:
+        """Count one exercise, with these faults in between."""
+        self.exercised += 1
+        for fault in faults:
+            self.under[fault].exercised += 1
 
     def violate(
         self,
@@ -65,14 +84,24 @@ class Tally:
         records: tuple[int, ...] = (),
         calls: tuple[int, ...] = (),
         group: Group | None = None,
+        faults: Sequence[str] = (),
     ) -> None:
         """Count a violation, and keep it while there is room, its records in order."""
         self.count += 1
+        for fault in faults:
+            self.under[fault].count += 1
         if len(self._violations) < STORED:
             name = group.name if group is not None else ""
             records = tuple(sorted({i for i in records if 0 < i < NEVER}))
             self._violations.append(
-                Violation(code=self.code, message=message, records=records, calls=calls, group=name)
+                Violation(
+                    code=self.code,
+                    message=message,
+                    records=records,
+                    calls=calls,
+                    group=name,
+                    faults=tuple(faults),
+                )
             )
 
     def finding(self) -> Finding:
@@ -83,6 +112,7 @@ class Tally:
             void=self.void,
             count=self.count,
             violations=tuple(self._violations),
+            under=dict(self.under),
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from eventproof.conformance.history.entities import Copy, Delivery, Group
 from eventproof.conformance.history.index import Index
@@ -22,7 +22,8 @@ def _broken_by_retry(index: Index, tally: Tally) -> None:
             copy = delivery.copy
             if copy is previous and not unsettled:
                 continue
-            tally.exercised += copy is not previous
+            if copy is not previous:
+                tally.exercise(_met(index, previous, delivery.i))
             if unsettled or previous.settled > delivery.i:
                 if previous.first.i > (unsettled[-1].first.i if unsettled else 0):
                     unsettled.append(previous)
@@ -56,14 +57,23 @@ def _judge_unsettled(
             (*attempts[-3:], delivery.i),
             copy.calls + delivery.copy.calls,
             group,
+            _met(index, copy, delivery.i),
         )
         return
+
+
+def _met(index: Index, copy: Copy, until: int) -> Sequence[str]:
+    """Faults that met who held the copy last, between its first hand-out and then."""
+    if not index.faults.named:
+        return ()
+    holder = next(d for d in reversed(copy.deliveries) if d.i < until)
+    return index.faults.lie(copy.first.i, until, holder.session.process)
 
 
 def _two_holders(index: Index, tally: Tally) -> None:
     """Two events of one key were held by two live sessions of a group at once: neither possibly settled nor
     nacked, both leases surely held. One event held twice is C3.
-    Exercised: hand-outs of a key in another session than the one before."""
+    Exercised: hand-outs of a key in another session than the one before, which is still there."""
     for group, lane in _lanes(index):
         if len(group.sessions) > 1:
             _judge_lane(index, tally, group, lane)
@@ -74,7 +84,8 @@ def _judge_lane(index: Index, tally: Tally, group: Group, lane: list[Delivery]) 
     held: dict[int, list[Delivery]] = {}
     previous = lane[0]
     for delivery in lane:
-        tally.exercised += previous.session is not delivery.session
+        last = previous.session
+        tally.exercised += last is not delivery.session and last.ended > delivery.i
         previous, own = delivery, delivery.session.number
         other = next(
             (

@@ -31,9 +31,9 @@ class Facilities(msgspec.Struct, frozen=True, kw_only=True):
     idle: Callable[[str, str], Awaitable[Mapping[str, int]]] | None = None
     read_log: Callable[[str], Awaitable[Sequence[LogEntry]]] | None = None
     positions: Callable[[str, str], Awaitable[Mapping[int, str]]] | None = None
+    restart: Callable[[], Awaitable[None]] | None = None
     kill: Callable[[], None] | None = None
     revive: Callable[[], Awaitable[None]] | None = None
-    restart: Callable[[], Awaitable[None]] | None = None
     freeze: Callable[[], None] | None = None
     thaw: Callable[[], None] | None = None
     sever: Callable[[Broker], None] | None = None

@@ -92,9 +92,9 @@ async def guarded(offered: Facilities, header: Header, manifest: Manifest) -> As
             provision=guard.provision if offered.provision else None,
             remove=guard.remove if offered.remove else None,
             announce=guard.announce,
+            restart=None,
             kill=None,
             revive=None,
-            restart=None,
             freeze=None,
             thaw=None,
         )

@@ -56,29 +56,30 @@ class Target(Protocol):
         """Per partition the position up to which everything is settled for the group."""
         ...
 
+    async def restart(self) -> None:
+        """Stop the broker in an orderly way and start it with the same data and address; returns when it can
+        be used."""
+        ...
+
     def kill(self) -> None:
-        """End the broker at once, as SIGKILL does: what its process alone knew is gone."""
+        """End the broker at once, as a crash does (SIGKILL)."""
         ...
 
     async def revive(self) -> None:
-        """Start the broker that was killed, with the same data and address; returns once it serves."""
-        ...
-
-    async def restart(self) -> None:
-        """Stop the broker in an orderly way and start it with the same data and address."""
+        """Start it again after a kill, with the same data and address; returns when it can be used."""
         ...
 
     def freeze(self) -> None:
-        """Stop the broker from answering anything, as SIGSTOP does; it forgets nothing."""
+        """Let the broker stand still (SIGSTOP)."""
         ...
 
     def thaw(self) -> None:
-        """Let the broker that was frozen go on."""
+        """Let it go on (SIGCONT)."""
         ...
 
     def sever(self, broker: Broker) -> None:
-        """Lose one participant, whose connection this is, without a word: it gives nothing back, hears
-        nothing, and none of its calls is answered. For targets whose participants are in this process."""
+        """End a participant's connection without a word, as if its process were killed. Only where the broker
+        is in this process: elsewhere a process is killed."""
         ...
 
     def versions(self) -> Mapping[str, str]:

@@ -15,7 +15,7 @@ from eventproof.conformance.plugin import Plugin, ours
 from eventproof.conformance.rules.judge import judge
 from eventproof.conformance.scenario import Consumer, Group, Policy, Publish, Scenario
 from eventproof.conformance.targets.memory import MemoryTarget
-from eventproof.conformance.verdict import Total, Verdict, totals, verdicts
+from eventproof.conformance.verdict import Means, Total, Verdict, totals, verdicts
 from eventproof.spec import requirements
 
 SMALL = Scenario(
@@ -50,9 +50,8 @@ def judged(histories: Sequence[History]) -> dict[str, Verdict]:
     """The verdicts over some histories, by requirement."""
     found: dict[str, Total] = {}
     totals(enumerate(map(judge, histories), 1), found)
-    return {
-        verdict.requirement: verdict for verdict in verdicts(requirements, histories[0].header.claims, found)
-    }
+    claims = histories[0].header.claims
+    return {verdict.requirement: verdict for verdict in verdicts(requirements, claims, found, Means())}
 
 
 def broken(histories: Sequence[History]) -> dict[str, str]:

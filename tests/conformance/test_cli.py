@@ -17,7 +17,7 @@ from eventproof.conformance.scenario import Scenario, encode
 from tests.conformance.brokers import SMALL, run
 from tests.conformance.histories import Story
 
-CONFORMANT, FAILED, PARTIAL, BROKEN = 0, 1, 2, 3
+CONFORMANT, FAILED, PARTIAL, BROKEN, USAGE = range(5)
 MUTANT = """
 from functools import partial
 from eventproof.adapters import memory
@@ -42,6 +42,7 @@ def test_run_judges_the_memory_broker_conformant_and_saves_everything(eventproof
     assert ended.out.rstrip().endswith("report: out")
     report = saved(Path("out"))
     assert report.profiles.pop("durable") == "not checked"
+    assert report.profiles.pop("groups") == "conformant without faults"
     assert set(report.profiles.values()) == {"conformant"}
     assert report.counts.unproven == report.counts.indeterminate == 0
     assert len(list(Path("out/scenarios").glob("*.json"))) == 240
@@ -279,6 +280,23 @@ def test_list_shows_the_requirements_and_filters_them(eventproof: Any) -> None:
     ordering = eventproof("list", "--area", "ord", "--level", "MUST NOT").out
     assert "ENV-001" not in ordering
     assert "ORD-" in ordering
+
+
+def test_list_filters_by_how_a_requirement_is_verified(eventproof: Any) -> None:
+    inspected = eventproof("list", "--verify", "inspection").out
+    assert "ADP-004" in inspected
+    assert "ADP-003" not in inspected
+
+
+@pytest.mark.parametrize(
+    ("option", "known"),
+    [("--area", "ord"), ("--profile", "ordered"), ("--level", "must not"), ("--verify", "fault")],
+)
+def test_list_answers_a_wrong_value_with_the_known_ones(eventproof: Any, option: str, known: str) -> None:
+    ended = eventproof("list", option, "best")
+    assert ended.code == USAGE
+    assert f"'{known}'" in ended.err.casefold()
+    assert ended.out == ""
 
 
 def test_explain_tells_text_rule_and_mutants(eventproof: Any) -> None:

@@ -12,7 +12,9 @@ import pytest
 from eventproof.adapters.memory import connect, engine_at
 from eventproof.conformance.events import CALL, call_of
 from eventproof.conformance.execution.execute import execute
+from eventproof.conformance.execution.recovery import Recovery
 from eventproof.conformance.execution.stage import run_on, stage
+from eventproof.conformance.execution.weather import Weather
 from eventproof.conformance.history.record import History, Record
 from eventproof.conformance.plugin import ours
 from eventproof.conformance.rules.judge import judge
@@ -278,8 +280,11 @@ def test_a_scenario_without_groups_or_publishes_ends() -> None:
 def test_scenarios_run_side_by_side_do_not_meet() -> None:
     async def work() -> list[History]:
         async with stage(ours("memory"), name="side", url=None, options={}, claims=lambda c: c) as on:
+            calm = Weather(Recovery(on.site.facilities))
             return list(
-                await asyncio.gather(*(execute(s, on.site, f"n{n}") for n, s in enumerate(corpus()[:25])))
+                await asyncio.gather(
+                    *(execute(s, on.site, f"n{n}", calm) for n, s in enumerate(corpus()[:25]))
+                )
             )
 
     found = run_on("virtual", work)

@@ -16,19 +16,10 @@ from eventproof.conformance.explain import SMALL
 from eventproof.conformance.mutants import MUTANTS, ODD, Mutant
 from eventproof.conformance.mutants.mutant import ONE_IN, rarely
 from eventproof.conformance.report.matrix import render, save
-from eventproof.conformance.rules import RULES
 from eventproof.conformance.scenario import Scenario
 from eventproof.conformance.selftest import BROKERS, Kill, Selftest, attempt, plugin
 from eventproof.conformance.strategies import generate
-from eventproof.spec import requirements
 from tests.conformance.brokers import broken, judged, run
-
-CODES = {rule.code for rule in RULES}
-NO_MUTANT = {
-    "B7": "never a failure: it says what no drain proved",
-    "H1": "no broker can break a history",
-}
-ACTIVE = [one for one in requirements if one.status == "active"]
 
 
 @cache
@@ -46,44 +37,6 @@ class Quiet:
     def phase(self, text: str, steps: int) -> None: ...
 
     def step(self) -> None: ...
-
-
-# traceability, both ways
-
-
-def test_every_rule_is_killed_by_a_mutant_or_says_why_not() -> None:
-    assert {mutant.anomaly for mutant in MUTANTS} == CODES - set(NO_MUTANT)
-
-
-def test_every_requirement_that_runs_decide_is_killed_by_a_mutant() -> None:
-    killed = {mutant.anomaly for mutant in MUTANTS}
-    sampled = [one for one in ACTIVE if one.verify == "sampled"]
-    assert len(sampled) > 40
-    assert not [one.id for one in sampled if not killed & set(one.anomalies)]
-
-
-def test_every_code_of_a_requirement_is_a_rule_and_every_rule_decides_a_requirement() -> None:
-    decided = {code for one in ACTIVE for code in one.anomalies}
-    assert decided - {"H2"} <= CODES
-    assert CODES - decided == {"B7"}
-    assert len(CODES) == len(RULES)
-
-
-def test_every_must_has_a_rule_a_deterministic_test_or_a_reason() -> None:
-    for one in ACTIVE:
-        if one.mandatory:
-            decided = one.verify in {"sampled", "fault"} and bool(one.anomalies)
-            assert decided or one.verify == "deterministic" or one.whynone, one.id
-    untested = [one for one in ACTIVE if one.mandatory and one.verify in {"inspection", "none"}]
-    assert len(untested) <= 0.15 * sum(one.mandatory for one in ACTIVE)
-
-
-def test_every_mutant_claims_what_its_rule_guards() -> None:
-    for mutant in MUTANTS:
-        histories = run([Scenario()], plugin(mutant), mutant.claims, **mutant.options)
-        binding = {v.requirement for v in judged(histories).values() if v.state != "not claimed"}
-        guarded = {one.id for one in ACTIVE if mutant.anomaly in one.anomalies}
-        assert binding & guarded, mutant.name
 
 
 def test_mutants_and_odd_brokers_have_names_of_their_own_and_say_what_they_do() -> None:

@@ -12,10 +12,10 @@ import pytest
 from eventproof.adapters.claims import Claims
 from eventproof.conformance.cli.run import exit_code
 from eventproof.conformance.history import files
+from eventproof.conformance.profiles import ProfileState
 from eventproof.conformance.report.report import Counts, Report
 from eventproof.conformance.rules.judge import judge
 from eventproof.conformance.scenario import load
-from eventproof.conformance.verdict import ProfileState
 from eventproof.schemas.validation import problems, validator
 from eventproof.spec.__main__ import HERE
 from eventproof.spec.parse import document, table

@@ -11,20 +11,11 @@ import pytest
 
 from eventproof import spec
 from eventproof.adapters.claims import Claims, Ordering, Redelivery, Survives
-from eventproof.conformance.rules.rule import Finding, Violation
-from eventproof.conformance.verdict import (
-    KEPT,
-    LESS,
-    PROFILES,
-    SEEN_BY_LOG,
-    Total,
-    Verdict,
-    profile_reasons,
-    profile_states,
-    totals,
-    verdicts,
-)
+from eventproof.conformance.profiles import LESS, PROFILES, profile_reasons, profile_states
+from eventproof.conformance.rules.rule import Finding, Under, Violation
+from eventproof.conformance.verdict import KEPT, SEEN_BY_LOG, Means, Total, Verdict, totals, verdicts
 from eventproof.spec import Requirement, requirements
+from eventproof.spec import requirement as requirement_of
 from tests.conformance.brokers import judged
 from tests.conformance.histories import STRONG, Story, policy
 
@@ -46,15 +37,25 @@ def requirement(**changes: Any) -> Requirement:
     return msgspec.structs.replace(example, **fields)
 
 
+FAULTY = requirement(verify="fault", faults=("broker-kill", "in-flight"))
+
+
 def judge_one(
-    one: Requirement, claims: Claims = STRONG, lacking: frozenset[str] = frozenset(), **found: Total
+    one: Requirement,
+    claims: Claims = STRONG,
+    lacking: frozenset[str] = frozenset(),
+    faults: frozenset[str] = frozenset(),
+    **found: Total,
 ) -> Verdict:
-    return verdicts([one], claims, found, lacking=lacking)[0]
+    return verdicts([one], claims, found, Means(lacking, faults))[0]
 
 
-def total(exercised: int = 0, count: int = 0, void: int = 0) -> Total:
-    violation = Violation(code="X", message="Wrong.")
-    return Total(exercised=exercised, count=count, void=void, shown=[(3, violation)] * min(count, KEPT))
+def total(exercised: int = 0, count: int = 0, void: int = 0, **under: tuple[int, int]) -> Total:
+    """under: by fault, what was exercised and violated with it in between."""
+    violation = Violation(code="X", message="Wrong.", faults=tuple(name.replace("_", "-") for name in under))
+    parts = {name.replace("_", "-"): Under(*numbers) for name, numbers in under.items()}
+    shown = [(3, violation)] * min(count, KEPT)
+    return Total(exercised=exercised, count=count, void=void, shown=shown, under=parts)
 
 
 # the order of judging
@@ -70,7 +71,7 @@ def test_cnf_001_a_violation_decides_whatever_else_was_seen() -> None:
 
 def test_cnf_001_a_violation_decides_though_a_facility_is_missing_or_it_needs_faults() -> None:
     log = judge_one(requirement(anomalies=("C4",)), lacking=frozenset({"read_log"}), C4=total(0, 1))
-    fault = judge_one(requirement(verify="fault"), B2=total(50, 1))
+    fault = judge_one(FAULTY, B2=total(50, 1, broker_kill=(5, 1)))
     assert (log.state, fault.state) == ("fail", "fail")
 
 
@@ -107,11 +108,11 @@ def test_cnf_006_what_is_not_claimed_is_listed_with_what_was_observed() -> None:
 
 def test_cnf_006_every_active_requirement_that_runs_decide_is_listed_once() -> None:
     for claims in (Claims(), STRONG):
-        listed = [verdict.requirement for verdict in verdicts(requirements, claims, {})]
+        listed = [verdict.requirement for verdict in verdicts(requirements, claims, {}, Means())]
         expected = [r.id for r in requirements if r.status == "active" and set(r.anomalies) - {"H1", "H2"}]
         assert listed == expected
         assert len(listed) > 40
-    states = {verdict.state for verdict in verdicts(requirements, Claims(), {})}
+    states = {verdict.state for verdict in verdicts(requirements, Claims(), {}, Means())}
     assert states == {"not claimed", "inconclusive"}
 
 
@@ -125,12 +126,49 @@ def test_what_needs_a_facility_that_the_target_lacks_is_not_checked(code: str, f
 
 
 def test_what_needs_faults_is_not_checked_without_them() -> None:
-    verdict = judge_one(requirement(verify="fault"), B2=total(100))
-    assert (verdict.state, verdict.evidence) == ("not checked", "needs faults, which no tier makes yet")
+    verdict = judge_one(FAULTY, B2=total(100))
+    assert (verdict.state, verdict.evidence) == (
+        "not checked",
+        "needs --tier fault for broker-kill, in-flight",
+    )
+
+
+KILLS = frozenset({"broker-kill", "in-flight"})
+
+
+@pytest.mark.parametrize(
+    ("parts", "state"),
+    [
+        ({"broker_kill": (20, 0), "in_flight": (20, 0)}, "pass"),
+        ({"broker_kill": (20, 0), "in_flight": (19, 0)}, "inconclusive"),
+        ({"broker_kill": (20, 0)}, "inconclusive"),
+        ({"broker_kill": (20, 0), "in_flight": (20, 1)}, "fail"),
+        ({"broker_kill": (20, 0), "in_flight": (20, 0), "node_loss": (0, 1)}, "pass"),
+    ],
+)
+def test_cnf_003_each_fault_of_a_requirement_has_to_have_met_something(
+    parts: dict[str, tuple[int, int]], state: str
+) -> None:
+    """A kill that met nothing makes it inconclusive, and what no such fault lies in does not count."""
+    verdict = judge_one(FAULTY, faults=KILLS, B2=total(100, 1, **parts))
+    assert verdict.state == state
+    assert verdict.violations == (state == "fail")
+
+
+def test_of_the_faults_that_claims_can_list_those_are_tried_that_are_claimed() -> None:
+    one = requirement(
+        verify="fault",
+        faults=("broker-kill", "node-loss", "in-flight"),
+        when={"survives.messages": ("broker-kill", "node-loss")},
+    )
+    assert judge_one(one, ALL).faults == ("broker-kill", "in-flight")
+    both = msgspec.structs.replace(ALL, survives=Survives(messages=("broker-kill", "node-loss")))
+    verdict = judge_one(one, both, faults=KILLS, B2=total(100, 0, broker_kill=(50, 0), in_flight=(50, 0)))
+    assert (verdict.state, verdict.evidence) == ("not checked", "needs --tier fault for node-loss")
 
 
 def test_a_removed_requirement_gets_no_verdict() -> None:
-    assert verdicts([requirement(status="removed")], STRONG, {}) == ()
+    assert verdicts([requirement(status="removed")], STRONG, {}, Means()) == ()
 
 
 # totals
@@ -156,7 +194,13 @@ def test_two_totals_do_not_share_what_they_show() -> None:
 # profiles
 
 
-def state(*states: str, claims: Claims = STRONG, profile: str = "core", level: str = "MUST") -> str:
+def state(
+    *states: str,
+    claims: Claims = STRONG,
+    profile: str = "core",
+    level: str = "MUST",
+    faults: tuple[str, ...] = (),
+) -> str:
     found = [
         Verdict(
             requirement=f"X-{n}",
@@ -165,7 +209,8 @@ def state(*states: str, claims: Claims = STRONG, profile: str = "core", level: s
             profile=profile,
             state=one,
             exercised=0,
-            minimum=0,  # type: ignore[arg-type]
+            minimum=0,
+            faults=faults if one == "not checked" else (),
         )
         for n, one in enumerate(states)
     ]
@@ -191,6 +236,13 @@ def test_cnf_007_a_profile_is_conformant_only_if_each_must_passes(
     assert state(*states, level="MUST NOT") == expected
 
 
+def test_cnf_009_what_lacks_only_faults_says_so() -> None:
+    states = ("pass", "not checked", "not claimed")
+    assert state(*states, profile="groups", faults=("consumer-loss",)) == "conformant without faults"
+    assert state(*states, "inconclusive", profile="groups", faults=("consumer-loss",)) == "partial"
+    assert state(*states, "fail", profile="groups", faults=("consumer-loss",)) == "failed"
+
+
 def test_a_profile_of_which_a_run_can_judge_nothing_is_not_checked() -> None:
     assert state("not checked", "not claimed", claims=ALL, profile="durable") == "not checked"
     assert state("not checked", "inconclusive", claims=ALL, profile="durable") == "partial"
@@ -205,13 +257,11 @@ def test_without_faults_what_outlives_them_is_claimed_and_not_checked() -> None:
     found = {"B2": total(50), "C1": total(50), "C5": total(50), "E1l": total(50), "E3": total(50)}
     survives = Survives(messages=("broker-kill",), acks=("consumer-loss",), dedup=("node-loss",))
     claims = msgspec.structs.replace(STRONG, survives=survives)
-    states = {v.requirement: v.state for v in verdicts(requirements, claims, found) if v.profile == "durable"}
-    assert states == {
-        "DUR-004": "not checked",
-        "DUR-005": "not claimed",
-        "DUR-006": "not claimed",
-        "DUR-007": "not claimed",
-        "DUR-008": "not checked",
+    states = {v.requirement: v.state for v in verdicts(requirements, claims, found, Means())}
+    checked = {name: state for name, state in states.items() if requirement_of(name).profile == "durable"}
+    assert checked == {
+        **dict.fromkeys(("DUR-005", "DUR-006", "DUR-007"), "not claimed"),
+        **dict.fromkeys(("DUR-004", "DUR-008", "DUR-010", "DUR-011", "DUR-012", "DUR-013"), "not checked"),
     }
 
 
@@ -369,7 +419,8 @@ def test_cnf_004_a_malformed_history_is_judged_by_no_other_rule() -> None:
     told.join()
     told.record("publish.ok", call=99)
     told.record("adapter.error", error="Traceback")
-    assert {v.state for v in judged([told.history()]).values()} <= {"inconclusive", "not claimed"}
+    states = {v.state for v in judged([told.history()]).values()}
+    assert states <= {"inconclusive", "not claimed", "not checked"}
 
 
 def test_cnf_005_what_was_not_drained_is_not_lost() -> None:

@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from eventproof.adapters.claims import Claims
 from eventproof.adapters.errors import Rejected
 from eventproof.conformance.execution.stage import run_on, stage
 from eventproof.conformance.execution.visiting import Guest
@@ -23,8 +22,6 @@ from eventproof.conformance.scenario import Payload, Publish, Scenario, encode
 from eventproof.conformance.strategies import generate
 from eventproof.conformance.targets.memory import MemoryTarget, connect
 from eventproof.conformance.targets.visit import Caps, Demand, Terms, Visit
-from eventproof.conformance.verdict import RESTART, verdicts
-from eventproof.spec import requirement
 from tests.conformance.brokers import SMALL
 from tests.conformance.somebodys import eventproof as process
 from tests.conformance.somebodys import somebodys
@@ -175,14 +172,6 @@ def test_without_leave_for_large_payloads_what_needs_them_is_not_checked(
     Path("out/manifest.jsonl").unlink()
     eventproof(*words, "--allow-large")
     assert {one.requirement: one.state for one in report().verdicts}["PUB-002"] == "pass"
-
-
-def test_faults_are_not_checked_on_a_server_that_is_not_ours() -> None:
-    one = msgspec.structs.replace(requirement("DLV-001"), verify="fault")
-    claims = Claims(loss="never")
-    assert verdicts([one], claims, {})[0].evidence == "needs faults, which no tier makes yet"
-    visited = verdicts([one], claims, {}, lacking=frozenset({RESTART}))[0]
-    assert (visited.state, visited.evidence) == ("not checked", "needs a server of its own")
 
 
 # the caps

@@ -19,7 +19,7 @@ from eventproof.conformance.plugin import anybodys
 from eventproof.conformance.report.report import Counterexample
 from eventproof.conformance.rules.judge import judge
 from eventproof.conformance.scenario import Act, Scenario
-from eventproof.conformance.verdict import Total, Verdict, totals, verdicts
+from eventproof.conformance.verdict import Means, Total, Verdict, totals, verdicts
 from eventproof.spec import requirements
 
 COUNT = 16  # scenarios for each adapter, all at once: a busy machine must have time for every one of them
@@ -81,7 +81,7 @@ async def _judged(on: Stage, anomaly: str, scenarios: Sequence[Scenario], folder
 def _verdicts(histories: Sequence[History], claims: Claims) -> Sequence[Verdict]:
     found: dict[str, Total] = {}
     totals(enumerate(map(judge, histories), 1), found)
-    return verdicts(requirements, claims, found)
+    return verdicts(requirements, claims, found, Means())
 
 
 def _claiming(history: History, claims: Claims) -> History:

@@ -1,16 +1,17 @@
 """Events and the CloudEvents SDK: ours go in as they are, and its defects stay outside."""
 
+import inspect
 import json
 from datetime import datetime, timezone
 
 import pytest
 from cloudevents.core.base import BaseCloudEvent
-from cloudevents.core.bindings.http import from_structured, to_binary, to_structured
+from cloudevents.core.bindings.http import HTTPMessage, from_http, from_structured, to_binary, to_structured
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v03.event import CloudEvent as OldCloudEvent
 from cloudevents.core.v1.event import CloudEvent
 
-from eventproof.schemas import structured
+from eventproof.schemas import binary, structured
 from eventproof.schemas.event import ABSENT, Event, InvalidEvent
 
 NOON = datetime(2026, 7, 1, 12, 0, 0, 123456, tzinfo=timezone.utc)
@@ -19,6 +20,8 @@ FULL = Event(
     datacontenttype="application/json",
     extensions={"partitionkey": "k", "flag": True, "number": 42, "text": "42"},
 )  # fmt: skip
+
+TYPES = {dict: "application/json", str: "text/plain", bytes: "application/octet-stream"}
 
 
 def sdk(data=None, **attributes):
@@ -53,6 +56,63 @@ def test_the_sdks_http_binding_takes_an_event():
     binary = to_binary(FULL, JSONFormat())
     assert (binary.headers["ce-id"], binary.headers["ce-partitionkey"]) == ("1", "k")
     assert json.loads(binary.body) == FULL.data
+
+
+@pytest.mark.parametrize("method", [name for name in vars(BaseCloudEvent) if name.startswith("get_")])
+def test_each_method_of_the_sdks_protocol_is_called_alike(method):
+    asked, ours = (inspect.signature(getattr(kind, method)) for kind in (BaseCloudEvent, Event))
+    assert list(ours.parameters) == list(asked.parameters)
+
+
+@pytest.mark.parametrize("data", [{"a": [1, None]}, "text", b"\x00\xff", None])
+def test_an_sdk_event_survives_both_formats_in_either_order(data):
+    typed = {} if data is None else {"datacontenttype": TYPES[type(data)]}
+    given = sdk(data, subject="ü %", partitionkey="k", flag=True, **typed)
+    ours = structured.decode(JSONFormat().write(given))
+    assert ours == Event.from_sdk(given)
+    again = JSONFormat().read(CloudEvent, structured.encode(ours))
+    assert again.get_data() == given.get_data()
+    assert again.get_attributes() == given.get_attributes()
+
+
+def test_the_sdks_json_format_takes_null_for_no_data():
+    event = Event(source="/orders", type="t", id="1", time=NOON, data=None)
+    assert Event.from_sdk(JSONFormat().read(CloudEvent, structured.encode(event))).data is ABSENT
+    assert structured.decode(structured.encode(event)) == event
+
+
+@pytest.mark.parametrize("written", ["Text/JSON", "model/gltf+json"])
+def test_the_sdks_json_format_does_not_know_every_json_type(written):
+    event = Event(source="/orders", type="t", id="1", time=NOON, data=["x"], datacontenttype=written)
+    assert structured.decode(JSONFormat().write(event)).data == "['x']"
+    assert structured.decode(structured.encode(event)) == event
+
+
+def test_the_sdks_http_binding_reads_what_ours_writes_in_structured_mode():
+    message = HTTPMessage({"Content-Type": structured.CONTENT_TYPE}, structured.encode(FULL))
+    assert Event.from_sdk(from_http(message, JSONFormat())) == FULL
+
+
+@pytest.mark.parametrize("data", [{"a": [1, None]}, "text", b"\x00\xff"])
+def test_the_sdks_http_binding_gives_a_binary_event_of_texts_back(data):
+    event = Event(
+        source="/orders", type="t", id='ü %"1', time=NOON, subject="%C3%BC", dataschema="urn:x", data=data,
+        datacontenttype=TYPES[type(data)], extensions={"partitionkey": "ключ", "text": "42"},
+    )  # fmt: skip
+    assert Event.from_sdk(from_http(to_binary(event, JSONFormat()), JSONFormat())) == event
+
+
+def test_our_headers_in_percent_encoding_are_those_of_the_http_binding():
+    event = Event(
+        source="/orders", type="t", id='ü %"~1', time=NOON, subject="a b", datacontenttype="text/plain",
+        data=b"x", extensions={"partitionkey": "ключ", "text": "42", "emoji": "\N{PARTY POPPER}"},
+    )  # fmt: skip
+    headers, body = binary.encode(event, binary.NATS)
+    theirs = to_binary(event, JSONFormat())
+    assert dict(headers) | {"content-type": "text/plain"} == theirs.headers | {
+        "ce-datacontenttype": "text/plain"
+    }
+    assert body == theirs.body
 
 
 def test_an_sdk_event_becomes_ours_with_canonical_extensions():

@@ -9,7 +9,8 @@ import pytest
 
 ORDERING = """# Ordering (ORD)
 
-Prose may mention `MUST` in a code span, and [link](conformance.md#claims) to a heading.
+Prose may mention `MUST` in a code span, and [link](conformance.md#claims) to a heading, or to
+[two](glossary.md#link-of-two) of a kind. A `queue` holds L of them.
 
 <a id="ORD-001"></a>**ORD-001** Key order · MUST · adapter · since 1.0\\
 An event that was confirmed first MUST be first delivered
@@ -42,11 +43,41 @@ CONFORMANCE = """# Conformance
 | D2 | broken by retry | [ORD-001](ordering.md#ORD-001) |
 | B7 | unseen | none |
 """
+DURABILITY = """# Durability
+
+## The faults
+
+| fault | name | what is gone |
+|---|---|---|
+| the broker is killed | `broker-kill` | its memory |
+"""
+GLOSSARY = """# Glossary
+
+<a id="event"></a>**Event**: a fact.
+
+<a id="key"></a>**Key**: what orders, also in a queue.
+
+<a id="l"></a>**L**: a number.
+
+<a id="link-of-two"></a>**Link of two**: see [above](ordering.md).
+
+## Say this, not that
+
+| not | but | unless |
+|---|---|---|
+| `queue` `stream` | topic | of a broker; [here](glossary.md) |
+| `timeout` | time-out | |
+"""
 
 
 @pytest.fixture
 def texts() -> dict[str, str]:
-    return {"conformance.md": CONFORMANCE, "ordering.md": ORDERING}
+    return {
+        "conformance.md": CONFORMANCE,
+        "durability.md": DURABILITY,
+        "glossary.md": GLOSSARY,
+        "ordering.md": ORDERING,
+    }
 
 
 @pytest.fixture

@@ -39,7 +39,9 @@ BAD = {  # old text of ordering.md, its replacement, part of the finding
     "sampled_why": ("sampled", "sampled (as usual)", "gives a reason if Verify"),
     "exercise_why": ("Exercise: 20", "Exercise: 3", "a reason for an Exercise other than 20"),
     "exercise_usual": ("Exercise: 20", "Exercise: 20 (why)", "other than 20, and only then"),
-    "undecided": ("inspection (a guess leaves no trace)", "fault", "must decide it"),
+    "undecided": ("inspection (a guess leaves no trace)", "fault of broker-kill", "must decide it"),
+    "no_fault": ("Verify: sampled", "Verify: fault", "Verify names faults"),
+    "unknown_fault": ("Verify: sampled", "Verify: fault of earthquake", "earthquake is no row"),
     "unknown_path": ("ordering.scope=", "ordering.scoop=", "ordering.scoop=key is no row"),
     "unknown_value": ("scope=key", "scope=partition", "ordering.scope=partition is no row"),
     "unknown_boolean": ("redelivery.nack=true", "ordering.scope=true", "scope=true is no row"),
@@ -48,6 +50,11 @@ BAD = {  # old text of ordering.md, its replacement, part of the finding
     "anomaly_not_named": ("Anomalies: D1, D2", "Anomalies: D1", "the row of D2 links to ORD-001"),
     "dead_document": ("(conformance.md#claims)", "(conformity.md)", "links to conformity.md"),
     "dead_anchor": ("(#ORD-002)", "(#ORD-007)", "links to #ORD-007"),
+    "dead_reference": ("Prose may", "[Prose][none] may", "refers to [none], which is defined nowhere"),
+    "dead_definition": ("Prose may", "[x]: conformance.md\n\nProse may", "defines [x], which nothing"),
+    "dead_term": ("(glossary.md#link-of-two)", "(glossary.md)", "Link of two is a term that no other"),
+    "unsaid_word": ("Prose may", "Queued prose may", "says queue: say topic (glossary.md)"),
+    "unsaid_in_a_field": ("a guess is no proof.", "a timeout is no guess.", "says timeout: say time-out"),
     "dead_heading": ("#claims", "#promises", "links to conformance.md#promises"),
 }
 
@@ -86,7 +93,7 @@ def test_no_rule_is_without_a_fault_that_trips_it(texts: dict[str, str]) -> None
 def test_a_finding_names_document_line_and_requirement(texts: dict[str, str]) -> None:
     (one,) = found(texts | {"ordering.md": texts["ordering.md"].replace("MUST NOT guess.", "MUST NOT guess")})
     assert str(one) == (
-        "ordering.md:13: ORD-002: states its requirement in one sentence that ends in a full stop"
+        "ordering.md:14: ORD-002: states its requirement in one sentence that ends in a full stop"
     )
 
 

@@ -190,7 +190,9 @@ class Naive:
         if done is None or done.kind != "publish.ok" or done.duplicate:
             return False
         twins = [
-            c for c in self.calls() if c.event == invoke.event and c.i < invoke.i and not self.is_rejected(c)
+            c
+            for c in self.calls()
+            if c.event == invoke.event and c is not invoke and c.i < done.i and not self.is_rejected(c)
         ]
         return done.duplicate is False or not twins
 
@@ -243,7 +245,8 @@ class Naive:
                     continue
                 ends = self.session_ends(d.session)
                 lost = any(e.kind != "session.closed" and done.i < e.i < again.i for e in ends)
-                survives = self.claims.ack == "sent" or "consumer-loss" in self.claims.survives.acks
+                only_sent = self.claims.ack == "sent" and verb == "ack"
+                survives = only_sent or "consumer-loss" in self.claims.survives.acks
                 if done.i > max(undone, default=0) and (survives or not lost):
                     found.append((d, invoke, done, verb))
         return min(found, key=lambda s: s[2].i, default=None)
@@ -265,6 +268,9 @@ class Naive:
             d, invoke, done, verb = settlement
             cut = [*self.session_ends(d.session), *self.faults(self.process(d.session))]
             if self.claims.ack == "sent" and verb == "ack" and any(invoke.i < r.i < again.i for r in cut):
+                continue
+            stale = [r for x in copy for v, r, c in self.acts(x) if v == "nack" and self.how(c) != "rejected"]
+            if any(previous.i < r.i < done.i for r in stale):
                 continue
             if not (previous.i < done.i and self.let_go(previous, done) is not False):
                 found.add((again.i,))
@@ -306,29 +312,32 @@ class Naive:
         done = self.outcome(invoke)
         if done is None or done.kind != "publish.ok" or done.duplicate:
             return False
-        return done.duplicate is False or all(self.is_rejected(c) or c.i > invoke.i for c in others)
+        return done.duplicate is False or all(self.is_rejected(c) or c.i > done.i for c in others)
 
     def c5(self) -> Occurrences:
         found: Occurrences = set()
         for second in self.calls():
-            done = self.outcome(second)
             others = self.siblings(second, "key")
-            if done is None or not self.is_ok(second) or not self.is_stored(second, others):
+            if not self.is_stored(second, others):
                 continue
-            stored = [
-                c
-                for c in others
-                if c.i < second.i and self.is_ok(c) and self.is_stored(c, self.siblings(c, "key"))
-            ]
+            stored = [c for c in others if c.i < second.i and self.is_stored(c, self.siblings(c, "key"))]
             if not stored:
                 continue
             first = stored[-1]
             kills = self.kills_not_survived(self.claims.survives.dedup)
-            if any(first.i < r.i < done.i for r in kills):
+            end = self.outcome(second)
+            if any(first.i < r.i and not (end and self.is_ok(second) and end.i < r.i) for r in kills):
                 continue
-            if done.t - first.t < self.window() - self.slack - self.stalled(first.t, done.t):
+            gap = max(self.stored_by(second) - first.t, self.stored_by(first) - second.t)
+            if gap < self.window() - self.slack - self.stalled(first.t, first.t + gap):
                 found.add((second.call,))
         return found
+
+    def stored_by(self, invoke: Record) -> int:
+        done = self.outcome(invoke)
+        if done is not None and self.is_ok(invoke):
+            return done.t
+        return min(r.t for r in self.kind("deliver", "dead") if r.call == invoke.call)
 
     def c6(self) -> Occurrences:
         found: Occurrences = set()

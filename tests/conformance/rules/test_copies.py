@@ -116,6 +116,26 @@ def test_c1_an_ack_that_is_only_sent_may_be_lost_with_the_session() -> None:
         assert findings(told)["C1"].void == lost
 
 
+def test_c1_a_reject_that_returned_is_forgotten_with_its_consumer_too() -> None:
+    for orderly, codes in ((False, set()), (True, {"C1"})):
+        told, session, call, delivery = held(ack="sent")
+        told.reject(delivery)
+        told.record("session.closed" if orderly else "session.lost", session=session)
+        told.deliver(told.join(), call)
+        assert found(told) == codes
+
+
+def test_c1_a_stale_nack_that_was_not_refused_had_sent_it_on_its_way() -> None:
+    for outcome, codes in (("ok", set()), ("rejected", {"C1"})):
+        told, _, call, delivery = held()
+        told.lose(delivery)
+        again = told.deliver(told.join(), call)
+        told.nack(delivery, outcome)
+        told.ack(again)
+        told.deliver(told.join(), call)
+        assert found(told) == codes
+
+
 def test_c2_again_in_the_session_that_holds_it() -> None:
     told, session, call, _ = held()
     told.deliver(session, call)
@@ -262,6 +282,17 @@ def test_c8_an_ack_after_the_next_hand_out_must_be_refused() -> None:
         told.ack(again)
         assert found(told) == codes
         assert findings(told)["C8"].exercised == 1
+
+
+def test_c8_the_second_stale_ack_must_be_refused_as_well() -> None:
+    told, _, call, delivery = held()
+    told.lose(delivery)
+    again = told.deliver(told.join(), call)
+    told.ack(delivery, "rejected")
+    told.ack(delivery)
+    told.ack(again)
+    assert found(told) == {"C8"}
+    assert findings(told)["C8"].exercised == 2
 
 
 def test_c8_an_ack_invoked_before_the_next_hand_out_is_not_stale() -> None:

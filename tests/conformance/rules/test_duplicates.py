@@ -95,11 +95,34 @@ def test_c5_scope(scope: Any, codes: set[str]) -> None:
     assert found(told) == codes
 
 
-def test_c5_needs_both_to_be_confirmed() -> None:
+@pytest.mark.parametrize("outcome", ["indeterminate", "rejected"])
+def test_c5_of_an_unknown_outcome_the_copy_must_be_seen(outcome: str) -> None:
     told = Story()
-    call = told.publish(outcome="indeterminate")
+    call = told.publish(outcome=outcome)
     told.publish(event=call)
     assert found(told) == set()
+
+
+@pytest.mark.parametrize(("known", "codes"), [(1.0, {"C5"}), (59.9, set()), (61.0, set())])
+def test_c5_a_repeat_after_doubt_is_stored_once(known: float, codes: set[str]) -> None:
+    """A copy without a confirm may have been stored as late as when it was first seen."""
+    told = Story()
+    session, call = told.join(), told.publish(outcome="indeterminate")
+    again = told.publish(event=call)
+    told.wait(known)
+    told.handle(session, call)
+    told.handle(session, again)
+    assert found(told) == codes
+
+
+def test_c5_a_repeat_without_a_confirm_is_stored_once() -> None:
+    told = Story()
+    session, call = told.join(), told.publish()
+    again = told.publish(event=call, outcome="indeterminate")
+    told.handle(session, call)
+    assert found(told) == set()
+    told.handle(session, again)
+    assert found(told) == {"C5"}
 
 
 def test_c5_where_the_broker_does_not_tell_the_copy_must_be_seen() -> None:
@@ -209,6 +232,15 @@ def test_c9_handed_out_after_another_call_of_it_was_settled(
     told.wait(after)
     told.handle(session, again)
     assert found(told) == codes
+
+
+def test_c9_is_exercised_only_by_copies_that_were_stored() -> None:
+    for duplicate, exercised in ((False, 1), (True, 0)):
+        told = Story(CONSUMED)
+        session, call = told.join(), told.publish()
+        told.publish(event=call, duplicate=duplicate)
+        told.handle(session, call)
+        assert (found(told), findings(told)["C9"].exercised) == (set(), exercised)
 
 
 def test_c9_handed_out_before_the_settlement() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from eventproof.adapters.claims import Flow
+from eventproof.adapters.claims import Flow, Survives
 from tests.conformance.histories import SECOND, Story, claims, policy
 from tests.conformance.rules.found import findings, found
 
@@ -212,6 +212,34 @@ def test_f2_after_its_expiry(late: float, codes: set[str], void: int) -> None:
     assert findings(told)["F2"].void == void
 
 
+@pytest.mark.parametrize(
+    ("settled", "exercised"), [("before", 0), ("after", 1), ("never", 1), ("refused", 1)]
+)
+def test_f2_is_exercised_by_what_expires_before_it_is_settled(settled: str, exercised: int) -> None:
+    told = Story()
+    session, call = told.join(), told.publish(expires=5 * SECOND)
+    delivery = told.deliver(session, call)
+    if settled == "after":
+        told.wait(6)
+    if settled != "never":
+        told.ack(delivery, "rejected" if settled == "refused" else "ok")
+    told.wait(6)
+    told.record("end")
+    assert (found(told), findings(told)["F2"].exercised) == (set(), exercised)
+
+
+def test_f2_is_not_exercised_by_what_nobody_can_be_given() -> None:
+    told = Story(g=policy(types=("x.*",)), h=policy(start="latest"))
+    told.publish(expires=SECOND)
+    told.publish(expires=SECOND, outcome="rejected")
+    told.publish(expires=SECOND, type="x.y", outcome="rejected")
+    told.join("g")
+    told.join("h")
+    told.wait(2)
+    told.record("end")
+    assert (found(told), findings(told)["F2"].exercised) == (set(), 0)
+
+
 def probe(told: Story, outcome: str = "ok", **fields: Any) -> int:
     call = told.invoke(**fields)
     told.record("probe", call=call)
@@ -294,6 +322,50 @@ def test_l2_no_probe_can_be_published_in_time(wait: float, outcome: str, codes: 
     told.record("end")
     assert found(told) == codes
     assert findings(told)["L2"].void == (outcome != "ok" and not codes)
+
+
+FAULTS = [
+    ("broker.killed", "broker.ready"), ("broker.paused", "broker.resumed"), ("link.cut", "link.healed"),
+    ("consumer.paused", "consumer.resumed"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("fault", "heal"), FAULTS)
+def test_l1_and_l2_wait_until_no_fault_is_left(fault: str, heal: str) -> None:
+    for healed, codes in ((False, set()), (True, {"L1", "L2"})):
+        told = Story(claims(survives=Survives(messages=("broker-kill",))))
+        told.next(told.join(process="c1"))
+        probe(told)
+        about = {} if fault.startswith("broker") else {"process": "c1"}
+        told.record(fault, **about)
+        if healed:
+            told.record(heal, **about)
+        probe(told, "rejected")
+        told.wait(31)
+        told.record("end")
+        assert found(told) == codes, healed
+
+
+def test_l1_a_consumer_that_stood_still_and_was_killed_is_no_fault_that_is_left() -> None:
+    told = Story()
+    told.join(process="c1")
+    told.next(told.join(process="c2"))
+    told.record("consumer.paused", process="c1")
+    told.record("consumer.killed", process="c1")
+    probe(told)
+    told.wait(31)
+    told.record("end")
+    assert found(told) == {"L1"}
+
+
+def test_l1_what_was_stuck_before_a_fault_that_is_left_is_a_hang() -> None:
+    told = Story()
+    told.next(told.join())
+    probe(told)
+    told.wait(31)
+    told.record("broker.paused")
+    told.record("end")
+    assert found(told) == {"L1"}
 
 
 def unknown_call(told: Story) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from eventproof.adapters.claims import Ordering
 from tests.conformance.histories import Story, claims, policy
-from tests.conformance.rules.found import found
+from tests.conformance.rules.found import findings, found
 
 
 def test_a1_an_event_that_was_published_is_no_phantom() -> None:
@@ -82,6 +82,24 @@ def test_a4p_a_contradicting_policy_must_be_refused() -> None:
         assert found(told) == codes, outcome
 
 
+def test_a4p_without_a_group_there_is_nothing_to_contradict() -> None:
+    told = Story()
+    told.join(reason="conflict")
+    assert (found(told), findings(told)["A4p"].exercised) == (set(), 0)
+    told = Story()
+    told.join()
+    told.record("group.deleted", topic="t", group="g")
+    told.join(reason="conflict")
+    assert (found(told), findings(told)["A4p"].exercised) == (set(), 0)
+
+
+def test_a4p_an_answer_that_no_one_knows_shows_nothing() -> None:
+    told = Story()
+    told.join()
+    told.join(reason="conflict", outcome="indeterminate")
+    assert (found(told), findings(told)["A4p"].exercised) == (set(), 0)
+
+
 def test_a5_a_position_names_one_copy() -> None:
     told = Story()
     told.outcome(told.invoke(), position="1")
@@ -89,6 +107,16 @@ def test_a5_a_position_names_one_copy() -> None:
     assert "A5" not in found(told)
     told.outcome(told.invoke(), position="1")
     assert "A5" in found(told)
+
+
+@pytest.mark.parametrize(("repeats", "codes"), [(True, set()), (False, {"A5"})])
+def test_a5_a_receipt_that_does_not_say_duplicate_may_name_the_originals(
+    repeats: bool, codes: set[str]
+) -> None:
+    told = Story()
+    call = told.publish()
+    told.outcome(told.invoke(event=call if repeats else 0), position="1", duplicate=None)
+    assert found(told) == codes
 
 
 def test_a5_in_a_read_of_the_log_and_per_partition() -> None:

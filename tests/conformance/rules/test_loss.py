@@ -181,6 +181,17 @@ def test_b2_a_repeat_whose_fate_the_broker_does_not_tell_is_not_owed() -> None:
     assert found(told) == set()
 
 
+def test_b2_of_two_overlapping_calls_of_an_event_neither_is_surely_the_one_stored() -> None:
+    told = Story()
+    session, first = told.join(), told.invoke()
+    second = told.invoke(event=first)
+    told.outcome(second, duplicate=None)
+    told.outcome(first, duplicate=None)
+    told.handle(session, second)
+    told.drain()
+    assert found(told) == set()
+
+
 def test_b1_a_later_event_of_the_key_was_delivered() -> None:
     told = Story()
     session = told.join()
@@ -213,12 +224,30 @@ def test_b1_other_keys_and_no_key_prove_nothing(keys: tuple[str, str]) -> None:
     assert found(told) == set()
 
 
+def test_b1_what_is_still_to_come_is_no_exercise() -> None:
+    told = Story()
+    session = told.join()
+    told.handle(session, told.publish("k"))
+    told.publish("k")
+    assert (found(told), findings(told)["B1"].exercised) == (set(), 1)
+
+
 def test_b1_by_topic_needs_no_key() -> None:
     told = Story(claims(ordering=Ordering(scope="topic")))
     session = told.join()
     told.publish()
     told.handle(session, told.publish())
     assert found(told) == {"B1"}
+
+
+def test_b1_where_no_order_is_claimed_a_later_event_proves_nothing() -> None:
+    told = Story(claims(ordering=Ordering()), g=policy(), h=policy())
+    session, other = told.join("g"), told.join("h")
+    one, two = told.publish("k"), told.publish("k")
+    told.handle(session, two)
+    told.handle(other, one)
+    result = findings(told)
+    assert (result["B1"].count, result["B1"].exercised, result["B5"].count) == (0, 0, 0)
 
 
 def test_b1_overlapping_publishes_prove_nothing() -> None:
@@ -342,6 +371,19 @@ def test_b4_a_dead_letter_may_be_passed() -> None:
     told.record("group.position", topic="t", group="g", partition=0, position="1")
     told.dead(call, attempt=1)
     assert found(told) == set()
+
+
+def test_b5_what_is_still_to_come_for_a_group_is_no_exercise() -> None:
+    for drained, exercised in ((False, 1), (True, 2)):
+        told = Story(g=policy(), h=policy())
+        session, call = told.join("g"), told.publish()
+        other = told.join("h")
+        told.handle(other, call)
+        told.handle(session, call)
+        told.handle(other, told.publish())
+        if drained:
+            told.drain("g")
+        assert findings(told)["B5"].exercised == 1 + exercised
 
 
 def test_b5_names_the_group_that_got_it() -> None:

@@ -48,6 +48,18 @@ def test_d1p_one_publishers_overlapping_publishes_have_one() -> None:
     assert found(overlapping(Story(PIPELINED), ("p", "q"))) == set()
 
 
+def test_d1_and_d1p_are_exercised_by_the_publishes_that_they_are_about() -> None:
+    told = Story(PIPELINED)
+    session, calls = told.join(), [told.invoke("k", by="p") for _ in range(3)]
+    for call in calls:
+        told.outcome(call)
+    calls.append(told.publish("k", by="p"))
+    for call in calls:
+        told.handle(session, call)
+    result = findings(told)
+    assert (found(told), result["D1p"].exercised, result["D1"].exercised) == (set(), 2, 1)
+
+
 def test_d1p_needs_both_to_be_confirmed() -> None:
     told = Story(PIPELINED)
     one, two = told.invoke("k"), told.invoke("k")
@@ -244,6 +256,16 @@ def test_d4_not_once_the_first_let_go(release: str) -> None:
         told.wait(11)
     told.handle(other, two)
     assert found(told) == {"D2"}
+
+
+def test_d4_is_exercised_only_while_both_sessions_are_there() -> None:
+    for leaves, exercised in ((False, 1), (True, 0)):
+        told, session, two, delivery = pair()
+        told.ack(delivery)
+        if leaves:
+            told.close(session)
+        told.handle(told.join(), two)
+        assert (found(told), findings(told)["D4"].exercised) == (set(), exercised)
 
 
 def test_d4_one_event_held_twice_is_a_double_lease_only() -> None:
