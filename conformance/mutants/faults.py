@@ -255,14 +255,14 @@ class AcceptsAcksAfterAPause(Engine):
 
     def __init__(self, options: Options) -> None:
         super().__init__(options)
-        self.heard: dict[Line, float] = {}
+        self.heard: dict[Line, tuple[float, float]] = {}  # the last two moments of its calls
         self.ended: dict[tuple[Slot, int], tuple[Line, float]] = {}
 
     async def call(self, line: Line, verb: Verb, about: Event | str, step: Callable[[], R]) -> R:
-        try:
-            return await super().call(line, verb, about, step)
-        finally:
-            self.heard[line] = self.time()
+        now, (_, last) = self.time(), self.heard.get(line, (0.0, 0.0))
+        if last != now:
+            self.heard[line] = last, now
+        return await super().call(line, verb, about, step)
 
     def client_lease(self, group: Group) -> float:
         return super().client_lease(group) * 100
@@ -277,7 +277,7 @@ class AcceptsAcksAfterAPause(Engine):
 
     def ack(self, group: Group, slot: Slot, token: int) -> None:
         line, ended = self.ended.get((slot, token), (None, 0.0))
-        if slot.token and line is not None and self.heard.get(line, 0.0) <= ended:
+        if slot.token and line is not None and self.heard[line][0] <= ended:
             self.finish(group, slot)
         else:
             super().ack(group, slot, token)
