@@ -219,8 +219,8 @@ class Settled:
     async def nack(self, delay: float | None) -> None:
         """Cannot come back."""
 
-    async def reject(self, reason: str) -> None:
-        """Cannot come back."""
+    async def reject(self, reason: str) -> None:  # noqa: ARG002 - there is nowhere to tell it
+        raise Rejected("no-dead-letter", "the event was settled by its hand-out")
 
     async def extend(self) -> None:
         """Needs no lease."""

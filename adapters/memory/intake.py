@@ -7,7 +7,7 @@ from datetime import datetime
 from zlib import crc32
 
 from eventproof.adapters.clock import now
-from eventproof.adapters.errors import Rejected
+from eventproof.adapters.errors import Rejected, Unsupported
 from eventproof.adapters.memory.calls import Calls
 from eventproof.adapters.memory.state import Copy, Group, Options, Session, Slot, SlotQueue, Topic
 from eventproof.adapters.policy import Policy
@@ -87,6 +87,7 @@ class Intake(Calls):
 
     def join(self, topic: Topic, name: str, policy: Policy) -> Session:
         """A new session of the group, which is made if it is new."""
+        self.check_possible(policy)
         group = topic.groups.get(name)
         if group is None:
             group = topic.groups[name] = Group(name, topic, policy, self.start(topic, policy))
@@ -95,6 +96,11 @@ class Intake(Calls):
         session = Session(group)
         self.sessions[session] = None
         return session
+
+    def check_possible(self, policy: Policy) -> None:
+        """Raises Unsupported for what this broker cannot keep: a hand-out that settles itself never fails."""
+        if self.options.delivery == "at-most-once" and policy.dead_letter is not None:
+            raise Unsupported("an event that is settled by its hand-out is never dead-lettered")
 
     def check_policy(self, group: Group, policy: Policy) -> None:
         if group.policy != policy:

@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 from eventproof.adapters.policy import Policy
 from eventproof.conformance.history.record import Record
+from eventproof.schemas.deadletter import error_text
 
 NEVER: Final = sys.maxsize
 NANOSECONDS: Final = 1_000_000_000
@@ -83,6 +84,11 @@ class Act:
     def ended(self) -> int:
         """When it completed."""
         return self.done.i if self.done is not None else NEVER
+
+    @property
+    def told(self) -> str:
+        """The reason of a reject, as a dead letter can carry it."""
+        return error_text(self.invoke.reason)
 
 
 class Delivery:

@@ -121,6 +121,8 @@ class Teller:
             session = 1 + a % len(self.told.sessions)
             self.told.record("consumer.killed", process=f"c{session}")
             self.asked = [s for s in self.asked if s != session]
+        elif b % 4 == 3:
+            self.told.record("broker.ready")
 
     def drained(self, a: int, b: int, c: int) -> None:
         self.told.drain("gh"[a % 2], pending=int(b % 4 == 0))
