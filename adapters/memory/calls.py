@@ -18,8 +18,8 @@ R = TypeVar("R")
 
 
 class Call(Generic[R]):
-    """One call on its way to its step. about: its event, or the name of its group. turn: what it waits for at a
-    broker that does not serve.
+    """One call on its way to its step. about: its event, or the name of its group. turn: what it waits for
+    at a broker that does not serve.
 
     end: `answered` or `doubt` if the broker or the participant ended first, `unread` if the caller gave up
     and a broker that stands still has it before itself. done: it took its step in place of its caller.
