@@ -18,25 +18,29 @@ R = TypeVar("R")
 
 
 class Call(Generic[R]):
-    """One call on its way to its step. about: the event's id, or the group's name. turn: what it waits for
+    """One call on its way to its step. about: its event, or the name of its group. turn: what it waits for
     at a broker that does not serve.
 
     end: `answered` or `doubt` if the broker or the participant ended first, `unread` if the caller gave up
     and a broker that stands still has it before itself. done: it took its step in place of its caller.
     """
 
-    __slots__ = ("about", "done", "end", "error", "line", "result", "step", "turn", "verb")
+    turn: asyncio.Future[bool] | None = None
+    end: Literal["", "answered", "doubt", "unread"] = ""
+    done = False
+    result: R | None = None
+    error: EventproofError | None = None
 
-    def __init__(self, line: Line, verb: Verb, about: str, step: Callable[[], R]) -> None:
+    def __init__(self, line: Line, verb: Verb, about: Event | str, step: Callable[[], R]) -> None:
         self.line = line
         self.verb = verb
         self.about = about
         self.step = step
-        self.turn: asyncio.Future[bool] | None = None
-        self.end: Literal["", "answered", "doubt", "unread"] = ""
-        self.done = False
-        self.result: R | None = None
-        self.error: EventproofError | None = None
+
+    @property
+    def name(self) -> str:
+        """The id of its event, or the name of its group."""
+        return self.about if isinstance(self.about, str) else self.about.id
 
     def carry_out(self) -> None:
         """Take the step in place of the caller, who is told of it later or never."""
@@ -68,7 +72,7 @@ class Calls:
         """The answer to a call. Raises Indeterminate, and what the step raises."""
         if line.cut:
             raise Indeterminate("the participant is gone")
-        call = Call(line, verb, about if isinstance(about, str) else about.id, step)
+        call = Call(line, verb, about, step)
         self.calls[call] = None
         try:
             if self.serves:
@@ -105,7 +109,7 @@ class Calls:
 
     def arrives(self, call: Call[Any]) -> bool:
         """Whether a call took its step whose answer is lost: for every other one, and always for the same."""
-        return crc32(f"{call.verb} {call.about}".encode()) % 2 == 0
+        return crc32(f"{call.verb} {call.name}".encode()) % 2 == 0
 
     def overtake(self, call: Call[Any]) -> None:
         """The broker or the participant ends with the call on its way."""

@@ -153,7 +153,7 @@ class DeniesWhatItStored(Engine):
     """refuses a publish that it had stored when it was killed"""
 
     def doubt(self, call: Call[Any]) -> Any:
-        if call.verb == "publish" and call.done and rarely(call.about):
+        if call.verb == "publish" and call.done and rarely(call.name):
             raise Rejected("unavailable", "the broker is down")
         return super().doubt(call)
 
@@ -162,7 +162,7 @@ class ConfirmsWhatItLost(Engine):
     """confirms a publish that it had not stored when it was killed"""
 
     def doubt(self, call: Call[Any]) -> Any:
-        if call.verb == "publish" and not (call.done or call.error) and rarely(call.about):
+        if call.verb == "publish" and not (call.done or call.error) and rarely(call.name):
             return Receipt()
         return super().doubt(call)
 
@@ -177,7 +177,7 @@ class StoresRepeatsAfterDoubt(Engine):
     def overtake(self, call: Call[Any]) -> None:
         super().overtake(call)
         if call.verb == "publish" and call.done:
-            self.doubted.add(call.about)
+            self.doubted.add(call.name)
 
     def recognise(self, topic: Topic, event: Event) -> Copy | None:
         again = event.id in self.doubted and rarely(event.id)

@@ -65,7 +65,7 @@ FOUND: dict[type[Engine], tuple[str, list[Scenario]]] = {
     faults.ForgetsAttemptsOnKill: ("E1l", [scenario(kill("nack.ok", 40), acts=[NACK, NACK])]),
     faults.ForgetsDelaysOnKill: ("E3", [scenario(kill("nack.ok", 25), acts=[DELAY])]),
     faults.ForgetsIdentitiesOnKill: ("C5", [scenario(kill("publish.ok", 15), steps=TWICE)]),
-    faults.BuriesTwiceOnKill: ("E7", [LETTERS]),
+    faults.BuriesTwiceOnKill: ("E7n", [LETTERS]),
     faults.NeverComesBack: ("L2", [scenario(kill("publish.ok", n)) for n in range(1, 13)]),
     faults.DeniesWhatItStored: ("A2", [IN_FLIGHT]),
     faults.ConfirmsWhatItLost: ("B2", [IN_FLIGHT]),
