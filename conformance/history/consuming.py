@@ -43,6 +43,7 @@ class Consuming:
             **dict.fromkeys(ENDS, (self._session_end, "")),
             "consumer.killed": (self._process_end, ""),
             "consumer.paused": (self._process_pause, ""),
+            "consumer.resumed": (self._process_resume, ""),
         }
 
     def _subscribe(self, record: Record, _: str) -> None:
@@ -172,7 +173,13 @@ class Consuming:
         self.index.faults.pause(record)
         for session in self.index.sessions.values():
             if session.process == record.process and session.ended == NEVER:
-                session.group.pauses.append(record.i)
+                session.group.pauses.setdefault(record.process, []).append((record.i, NEVER))
+
+    def _process_resume(self, record: Record, _: str) -> None:
+        self.index.faults.heal(record)
+        for group in self.index.groups.values():
+            spans = group.pauses.get(record.process, ())
+            group.pauses[record.process] = [(a, min(b, record.i)) for a, b in spans]
 
 
 def _settled(copy: Copy) -> int:

@@ -166,7 +166,8 @@ class Session:
 class Group:
     """A consumer group on a topic. lanes: all deliveries by partition key, in order; dead: its dead
     letters by call; subscribing, subscribed: its first subscribe.invoke and .ok since it last existed;
-    deleted: the last group.deleted, 0 for none; waits: ns of its longest lease or delay."""
+    deleted: the last group.deleted, 0 for none; waits: ns of its longest lease or delay;
+    pauses: by process, the moments at which it stopped and went on."""
 
     def __init__(self, name: str, topic: str, policy: Policy) -> None:
         self.name = name
@@ -178,7 +179,7 @@ class Group:
         self.dead: dict[int, list[Record]] = {}
         self.drained: list[Record] = []
         self.positions: list[Record] = []
-        self.pauses: list[int] = []
+        self.pauses: dict[str, list[tuple[int, int]]] = {}
         self.subscribing = NEVER
         self.first_subscribing = NEVER
         self.subscribed = NEVER

@@ -13,7 +13,7 @@ from eventproof.conformance.history.faults import after
 from eventproof.conformance.history.index import Index
 from eventproof.conformance.history.owed import dead_drained, drained
 from eventproof.conformance.history.record import Record
-from eventproof.conformance.history.settled import Hold, expired, hold, losses_since
+from eventproof.conformance.history.settled import Hold, expired, hold, losses_of, losses_since
 from eventproof.conformance.rules.rule import Tally, rule
 
 
@@ -29,7 +29,7 @@ def _premature(index: Index, tally: Tally) -> None:
             tally.exercised += 1
             failed = _failed(index, group, number, record)
             copies = group.copies_of(number)
-            lost = losses_since(index, copies[0], record.i) if copies else len(index.losses(group))
+            lost = losses_since(index, copies[0], record.i) if copies else losses_of(index, group)
             if limit is not None and len(failed) + lost >= limit:
                 continue
             allowed = f"{limit} are allowed" if limit is not None else "attempts are not limited"

@@ -36,7 +36,7 @@ def test_slack_without_stalls() -> None:
     assert build(Story().history()).slack_over(0, 10**12) == SLACK
 
 
-def test_losses_are_session_ends_pauses_and_faults_of_the_group() -> None:
+def test_losses_are_session_ends_and_faults_of_the_group() -> None:
     told = Story()
     told.join()
     told.join("other")
