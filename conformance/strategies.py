@@ -70,7 +70,7 @@ GAPS = 12  # ticks that one publisher may wait in all
 LARGE_KEYS = 100
 STRUCTURE, BYTES_PER_EVENT = 192, 4
 FAULTS = 16  # bytes for the faults of a scenario
-LED = 20  # scenarios, of which one brings a fault upon the broker
+LED = {"real": 20, "virtual": 2}  # scenarios of which one brings a fault upon the broker, of those beside it
 POOL = (*PAYLOADS, OVERSIZE, OVERSIZE)
 
 
@@ -195,16 +195,16 @@ def _repeat(
     )
 
 
-def generate(count: int, at: int, *, faults: bool = False) -> list[Scenario]:
+def generate(count: int, at: int, *, led: int = 0) -> list[Scenario]:
     """`count` scenarios for a seed, no two of one structure: the same ones each time, with the same
-    version of Hypothesis. faults: of consumers, and in one scenario of `LED` one of the broker."""
+    version of Hypothesis. led: with faults of consumers, and in one scenario of so many one of the broker."""
     found: dict[bytes, Scenario] = {}
     while len(found) < count:
-        for scenario in _generate(count - len(found) + SPARE, at, faults=faults):
+        for scenario in _generate(count - len(found) + SPARE, at, faults=led > 0):
             found.setdefault(structure(scenario), scenario)
         at += 1
     chosen = list(found.values())[:count]
-    return [one if n % LED == 0 else without_broker_faults(one) for n, one in enumerate(chosen)]
+    return [without_broker_faults(one) if led and n % led else one for n, one in enumerate(chosen)]
 
 
 SPARE = 50  # the first ones that Hypothesis draws are the same small ones for each seed

@@ -128,10 +128,11 @@ def _chunks(
 ) -> Iterator[list[tuple[int, Scenario]]]:
     """Numbered scenarios that fit what the adapter offers and the faults that can be made, so many at a time
     that a long run needs no more memory than a short one."""
+    led = strategies.LED[plan.plugin.facilities.clock] if able else 0
     for first in range(0, plan.count, CHUNK):
         size = min(CHUNK, plan.count - first)
         watcher.phase("drawing scenarios", 1)
-        drawn = strategies.generate(size, plan.seed + first, faults=bool(able))
+        drawn = strategies.generate(size, plan.seed + first, led=led)
         watcher.step()
         if _lacks_large(plan):
             drawn = [without_oversize(scenario) for scenario in drawn]

@@ -11,7 +11,7 @@ from itertools import count
 from typing import Any, TypeVar
 
 from eventproof.adapters.connect import Connect
-from eventproof.adapters.errors import Rejected
+from eventproof.adapters.errors import Indeterminate, Rejected
 from eventproof.adapters.port import Broker, Delivery
 from eventproof.conformance.driver import lines
 from eventproof.conformance.driver.held import Held
@@ -89,6 +89,8 @@ class Acts:
         started = None
         try:
             broker = await held.enter()
+            if number not in self._connections:
+                raise Indeterminate("it was closed before it was open")
             self._brokers[number] = broker
             started = lines.Started(request.id, broker.claims)
         finally:

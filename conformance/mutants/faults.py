@@ -11,7 +11,7 @@ from eventproof.adapters.memory import Engine
 from eventproof.adapters.memory.calls import Call, Verb
 from eventproof.adapters.memory.state import Copy, Group, Line, Options, Session, Slot, Topic
 from eventproof.adapters.port import Receipt
-from eventproof.conformance.mutants.mutant import rarely
+from eventproof.conformance.mutants.mutant import Mutant, rarely
 from eventproof.conformance.mutants.order import SkipsFailures
 from eventproof.schemas.deadletter import Reason
 from eventproof.schemas.event import Event
@@ -203,6 +203,37 @@ class LosesWhatTheKilledHeld(Engine):
             super().lease_ended(group, slot, token)
 
 
+class LosesWhatTheFrozenHeld(Engine):
+    """does not bring an event back that a consumer held for longer than its lease"""
+
+    def lease_ended(self, group: Group, slot: Slot, token: int) -> None:
+        if slot.token == token and rarely(slot.copy.event.id):
+            self.take_back(slot, lost=True)
+            self.finish(group, slot)
+        else:
+            super().lease_ended(group, slot, token)
+
+
+class ForgetsAcksOfTheKilled(Engine):
+    """forgets an ack that it had confirmed to a consumer that was killed"""
+
+    def __init__(self, options: Options) -> None:
+        super().__init__(options)
+        self.acked: dict[Line, list[tuple[Group, Slot]]] = {}
+
+    def ack(self, group: Group, slot: Slot, token: int) -> None:
+        session = slot.session
+        super().ack(group, slot, token)
+        if session is not None and rarely(slot.copy.event.id):
+            self.acked.setdefault(session.line, []).append((group, slot))
+
+    def sever(self, line: Line) -> None:
+        super().sever(line)
+        for group, slot in self.acked.pop(line, ()):
+            self.enqueue(group, slot.copy)
+            group.lanes[self.lane(slot.copy)].slots[-1].attempt = slot.attempt
+
+
 class ForgetsAttemptsOfTheKilled(Engine):
     """does not count that it handed an event to a consumer that was killed"""
 
@@ -281,3 +312,25 @@ class AcceptsAcksAfterAPause(Engine):
             self.finish(group, slot)
         else:
             super().ack(group, slot, token)
+
+
+KILL, LOSS, PAUSE, IN_FLIGHT = "broker-kill", "consumer-loss", "consumer-pause", "in-flight"
+MUTANTS = (
+    Mutant(anomaly="B2", fault=KILL, engine=LosesMessagesOnKill),
+    Mutant(anomaly="E5", fault=KILL, engine=LosesDeadLettersOnKill),
+    Mutant(anomaly="C1", fault=KILL, engine=ForgetsAcksOnKill),
+    Mutant(anomaly="E1l", fault=KILL, engine=ForgetsAttemptsOnKill),
+    Mutant(anomaly="E3", fault=KILL, engine=ForgetsDelaysOnKill),
+    Mutant(anomaly="C5", fault=KILL, engine=ForgetsIdentitiesOnKill),
+    Mutant(anomaly="L2", fault=KILL, engine=NeverComesBack),
+    Mutant(anomaly="A2", fault=IN_FLIGHT, engine=DeniesWhatItStored),
+    Mutant(anomaly="B2", fault=IN_FLIGHT, engine=ConfirmsWhatItLost),
+    Mutant(anomaly="C5", fault=IN_FLIGHT, engine=StoresRepeatsAfterDoubt),
+    Mutant(anomaly="B3", fault=LOSS, engine=LosesWhatTheKilledHeld),
+    Mutant(anomaly="C1", fault=LOSS, engine=ForgetsAcksOfTheKilled),
+    Mutant(anomaly="E1l", fault=LOSS, engine=ForgetsAttemptsOfTheKilled),
+    Mutant(anomaly="E3", fault=LOSS, engine=ForgetsDelaysOfTheKilled),
+    Mutant(anomaly="D2", fault=LOSS, engine=HandsOnTooEarlyAfterLoss),
+    Mutant(anomaly="B3", fault=PAUSE, engine=LosesWhatTheFrozenHeld),
+    Mutant(anomaly="C8", fault=PAUSE, engine=AcceptsAcksAfterAPause),
+)

@@ -81,3 +81,26 @@ async def raw(*words: str) -> AsyncIterator[Raw]:
         if process.returncode is None:
             process.kill()
         await process.communicate()
+
+
+def run(work: Any) -> Any:
+    """On a loop of its own, in which no task is left in the end."""
+
+    async def alone() -> Any:
+        try:
+            return await work
+        finally:
+            assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    return asyncio.run(alone())
+
+
+def blocking(fifo: Path) -> None:
+    """Wait until a liar has told its lie; the event loop stands still meanwhile, and reads nothing."""
+    with fifo.open("rb") as told:
+        told.read()
+
+
+async def written(call: asyncio.Future[Any]) -> None:
+    """Let a call begin, which writes its request."""
+    await asyncio.wait({call}, timeout=0)

@@ -23,7 +23,7 @@ EVENT = {
 }
 OK = {
     "hello": {"protocol": 1, "name": "liar", "versions": {"liar": "1"}},
-    "start": {"claims": {}},
+    "start": {"claims": {"redelivery": {"within": 0.1}}},
     "publish": {"position": "7"},
 }
 ALL = 6  # deliveries; a further `next` stays open

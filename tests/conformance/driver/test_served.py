@@ -134,6 +134,24 @@ def test_drv_003_requests_are_answered_while_others_are_open() -> None:
     asyncio.run(work())
 
 
+def test_drv_002_what_is_left_while_it_is_entered_is_answered_and_not_there() -> None:
+    async def work() -> None:
+        async with raw() as driver:
+            await driver.greeted()
+            group = {"connection": 1, "subscription": 2, "topic": "t", "group": "h", "policy": {}}
+            driver.ask(id=10, do="subscribe", **group)
+            driver.ask(id=11, do="unsubscribe", subscription=2)
+            driver.ask(id=12, do="start", connection=2, url="memory://", options={})
+            driver.ask(id=13, do="close", connection=2)
+            found = [await driver.line() for _ in range(4)]
+            assert sorted(answer["id"] for answer in found) == [10, 11, 12, 13]
+            for number, verb, given in ((20, "unsubscribe", "subscription"), (21, "close", "connection")):
+                told = await driver.asked(id=number, do=verb, **{given: 2})
+                assert (told["outcome"], told["kind"]) == ("rejected", "closed")
+
+    asyncio.run(work())
+
+
 # DRV-004
 
 
