@@ -9,26 +9,38 @@ from msgspec.structs import replace
 
 from eventproof.conformance.behaviours import LATE
 from eventproof.conformance.numbers import Numbers
-from eventproof.conformance.scenario import Consumer, Fault, Group, Publish, Scenario
+from eventproof.conformance.scenario import (
+    Act,
+    Behaviour,
+    Consumer,
+    Fault,
+    Group,
+    Moment,
+    Publish,
+    Scenario,
+)
 
 BEFALLS: tuple[Literal["kill", "freeze", "restart"], ...] = ("kill", "kill", "freeze", "restart")
-MOMENTS: tuple[Literal["publish.invoke", "ack.invoke", "ack.ok"], ...] = (
-    "publish.invoke",
-    "publish.invoke",
-    "ack.invoke",
-    "ack.ok",
-)
-TURNS = (0, 1, 2, 4)
+MOMENTS: tuple[Moment, ...] = (
+    "publish.invoke", "publish.invoke", "publish.invoke", "ack.invoke", "ack.invoke", "ack.ok", "nack.ok",
+)  # fmt: skip
+OF_CONSUMERS: tuple[Moment, ...] = ("deliver", "deliver", "deliver", "ack.ok", "nack.ok")
+TURNS = (1, 0, 2, 4)
+WAITING = 2  # calls of each group that wait
+WAIT = Act(do="nack", ticks=8)  # longer than a broker is away
 DOWN, STILL = (1, 2, 3), (2, 4, 6)  # ticks for which a broker is away, and for which it stands still
 UNBEFALLEN = 3  # of eight scenarios, those without a fault of a consumer
 
 
 def befallen(numbers: Numbers, scenario: Scenario) -> Scenario:
     """The scenario with a fault of the broker, and in most cases some of consumers. Publishers repeat what
-    they are in doubt about."""
-    publishers = tuple(tuple(_doubting(step) for step in steps) for steps in scenario.publishers)
-    count = len(scenario.publishes)
+    they are in doubt about, half of them all at once; some early events wait for their next attempt."""
+    pipelined, count = numbers.below(2) == 0, len(scenario.publishes)
+    publishers = tuple(
+        tuple(_doubting(step, pipelined=pipelined) for step in steps) for steps in scenario.publishers
+    )
     faults = [_of_broker(numbers, count)]
+    scenario = replace(scenario, behaviours=_waiting(numbers, scenario))
     if numbers.below(8) >= UNBEFALLEN:
         group = numbers.below(len(scenario.groups))
         faults += _of_consumers(numbers, group)
@@ -47,9 +59,20 @@ def bearable(scenario: Scenario, able: frozenset[str]) -> Scenario:
     return replace(scenario, faults=tuple(fault for fault in scenario.faults if fault.name in able))
 
 
-def _doubting(step: Publish) -> Publish:
-    """Every other call is repeated, if it has to be, once or twice."""
-    return replace(step, repeats=(0, 1, 0, 2)[step.call % 4])
+def _doubting(step: Publish, *, pipelined: bool) -> Publish:
+    """Three calls of four are repeated, if they have to be, once or twice."""
+    return replace(step, repeats=(0, 1, 1, 2)[step.call % 4], pipelined=pipelined or step.pipelined)
+
+
+def _waiting(numbers: Numbers, scenario: Scenario) -> tuple[Behaviour, ...]:
+    """The behaviours, with some of a long nack for an early call of each group that has none."""
+    taken = {(one.group, one.call) for one in scenario.behaviours}
+    calls = [step.call for step in scenario.publishes]
+    wanted = [
+        (group, calls[numbers.below(len(calls))]) for group in range(len(scenario.groups)) for _ in "ab"
+    ]
+    new = {pair: Behaviour(group=pair[0], call=pair[1], acts=(WAIT,)) for pair in wanted if pair not in taken}
+    return (*scenario.behaviours, *new.values())
 
 
 def _of_broker(numbers: Numbers, count: int) -> Fault:
@@ -70,12 +93,13 @@ def _of_consumers(numbers: Numbers, group: int) -> Sequence[Fault]:
 
 
 def _of_consumer(numbers: Numbers, group: int, consumer: int) -> Fault:
-    """A kill, at a hand-out or with an ack under way; or a freeze that no lease outlasts."""
+    """A kill, at a hand-out or with a settlement under way; or a freeze that no lease outlasts."""
     kill, count, turns = numbers.below(2) == 0, numbers.pick((1, 1, 2, 3)), numbers.pick(TURNS)
     return Fault(
         do="kill" if kill else "freeze",
         group=group,
         consumer=consumer,
+        after=numbers.pick(OF_CONSUMERS) if kill else "deliver",
         count=count,
         turns=turns if kill else 0,
         ticks=numbers.pick((None, 2)) if kill else LATE.ticks,

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
 from eventproof.adapters.errors import Indeterminate, Rejected
 from eventproof.adapters.memory import Engine
-from eventproof.adapters.memory.calls import Call, Verb
+from eventproof.adapters.memory.calls import Call
 from eventproof.adapters.memory.state import Copy, Group, Line, Options, Session, Slot, Topic
 from eventproof.adapters.port import Receipt
+from eventproof.conformance.mutants.copies import AcceptsStaleAcks
 from eventproof.conformance.mutants.mutant import Mutant, rarely
 from eventproof.conformance.mutants.order import SkipsFailures
 from eventproof.schemas.deadletter import Reason
@@ -281,37 +281,8 @@ class HandsOnTooEarlyAfterLoss(SkipsFailures):
 # a participant that stood still
 
 
-class AcceptsAcksAfterAPause(Engine):
-    """lets an ack settle an event that another one has, if its consumer was silent since its lease ended"""
-
-    def __init__(self, options: Options) -> None:
-        super().__init__(options)
-        self.heard: dict[Line, tuple[float, float]] = {}  # the last two moments of its calls
-        self.ended: dict[tuple[Slot, int], tuple[Line, float]] = {}
-
-    async def call(self, line: Line, verb: Verb, about: Event | str, step: Callable[[], R]) -> R:
-        now, (_, last) = self.time(), self.heard.get(line, (0.0, 0.0))
-        if last != now:
-            self.heard[line] = last, now
-        return await super().call(line, verb, about, step)
-
-    def client_lease(self, group: Group) -> float:
-        return super().client_lease(group) * 100
-
-    def take_back(self, slot: Slot, *, lost: bool = False) -> None:
-        super().take_back(slot, lost=lost and not rarely(slot.copy.event.id))
-
-    def lease_ended(self, group: Group, slot: Slot, token: int) -> None:
-        if slot.token == token and slot.session is not None and rarely(slot.copy.event.id):
-            self.ended[slot, token] = slot.session.line, self.time()
-        super().lease_ended(group, slot, token)
-
-    def ack(self, group: Group, slot: Slot, token: int) -> None:
-        line, ended = self.ended.get((slot, token), (None, 0.0))
-        if slot.token and line is not None and self.heard[line][0] <= ended:
-            self.finish(group, slot)
-        else:
-            super().ack(group, slot, token)
+class AcceptsAcksAfterAPause(AcceptsStaleAcks):
+    """lets an ack settle an event that another one has, since its consumer stood still"""
 
 
 KILL, LOSS, PAUSE, IN_FLIGHT = "broker-kill", "consumer-loss", "consumer-pause", "in-flight"
