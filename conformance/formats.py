@@ -63,7 +63,9 @@ REQUIRED: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(
         ("broker.killed", "broker.stopped", "broker.paused", "broker.resumed", "broker.ready"), ()
     ),
-    **dict.fromkeys(("consumer.killed", "consumer.paused", "consumer.resumed"), ("process",)),
+    **dict.fromkeys(
+        ("consumer.killing", "consumer.killed", "consumer.paused", "consumer.resumed"), ("process",)
+    ),
     **dict.fromkeys(("link.cut", "link.healed"), ()),
     "topic.changed": ("topic",),
     "group.deleted": ("topic", "group"),

@@ -29,7 +29,7 @@ TURNS = (1, 0, 2, 4)
 WAITING = 2  # calls of each group that wait
 WAIT = Act(do="nack", ticks=8)  # longer than a broker is away
 DOWN, STILL = (1, 2, 3), (2, 4, 6)  # ticks for which a broker is away, and for which it stands still
-UNBEFALLEN = 3  # of eight scenarios, those without a fault of a consumer
+UNBEFALLEN = 2  # of eight scenarios, those without a fault of a consumer
 
 
 def befallen(numbers: Numbers, scenario: Scenario) -> Scenario:
@@ -94,7 +94,7 @@ def _of_consumers(numbers: Numbers, group: int) -> Sequence[Fault]:
 
 def _of_consumer(numbers: Numbers, group: int, consumer: int) -> Fault:
     """A kill, at a hand-out or with a settlement under way; or a freeze that no lease outlasts."""
-    kill, count, turns = numbers.below(2) == 0, numbers.pick((1, 1, 2, 3)), numbers.pick(TURNS)
+    kill, count, turns = numbers.below(3) > 0, numbers.pick((1, 1, 2, 3)), numbers.pick(TURNS)
     return Fault(
         do="kill" if kill else "freeze",
         group=group,

@@ -41,6 +41,7 @@ class Consuming:
             **{f"{verb}.{outcome}": (self._acted, outcome) for verb in VERBS for outcome in OUTCOMES},
             "lease.lost": (self._lease_lost, ""),
             **dict.fromkeys(ENDS, (self._session_end, "")),
+            "consumer.killing": (self._process_dying, ""),
             "consumer.killed": (self._process_end, ""),
             "consumer.paused": (self._process_pause, ""),
             "consumer.resumed": (self._process_resume, ""),
@@ -154,9 +155,11 @@ class Consuming:
             self.index.others[record.kind].append(record)
         self._end(session, record)
 
+    def _process_dying(self, record: Record, _: str) -> None:
+        self.index.faults.dying(record)
+
     def _process_end(self, record: Record, _: str) -> None:
-        self.index.faults.strike(record)
-        self.index.faults.forget(record)
+        self.index.faults.died(record)
         for session in self.index.sessions.values():
             if session.process == record.process:
                 self._end(session, record)

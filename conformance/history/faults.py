@@ -24,6 +24,7 @@ CALLED: Final = {
     "broker.paused": "broker-pause",
     "broker.stopped": "broker-restart",
     "link.cut": "link-cut",
+    "consumer.killing": "consumer-loss",
     "consumer.killed": "consumer-loss",
     "consumer.paused": "consumer-pause",
 }
@@ -74,6 +75,7 @@ class Faults:
         self.heals: list[tuple[int, int]] = []
         self.left: dict[tuple[str, str], int] = {}
         self.outages: list[Outage] = []
+        self._dying: dict[str, Outage] = {}
 
     def add(self, record: Record) -> None:
         """Note a broker or link fault."""
@@ -93,6 +95,21 @@ class Faults:
         name = CALLED.get(record.kind) or (record.reason if record.reason in NAMES else KILL)
         self.named[record.process][name].append(record.i)
         return name
+
+    def dying(self, record: Record) -> None:
+        """Note that a process is being killed: the broker may know, and its last words are not read yet."""
+        self.strike(record)
+        self.cuts[record.process].append(record.i)
+        self._dying[record.process] = Outage(record.i, record.t)
+
+    def died(self, record: Record) -> None:
+        """Note that nothing more comes from a process that was killed."""
+        self.forget(record)
+        outage = self._dying.get(record.process)
+        if outage is None or outage.end != outage.i:
+            self.strike(record)
+        else:
+            outage.end = record.i
 
     def lie(self, start: int, end: int, process: str = "") -> Sequence[str]:
         """Names of the faults between two moments: of the broker, and of the process if one is named."""
@@ -161,7 +178,10 @@ class Faults:
         return self._uncovered[state]
 
     def ends(self, process: str, i: int) -> int:
-        """The first fault after i that ends the process's sessions at the broker; i itself in an outage: what
-        is handed out then was fetched before it."""
-        first = i if self.in_outage(i) else after(self.breaks, i) if self.breaks else NEVER
+        """The first fault after i that ends the process's sessions at the broker; i itself in an outage, and
+        while the process is dying: what is handed out then was fetched before it."""
+        dying = self._dying.get(process)
+        if self.in_outage(i) or (dying is not None and dying.i < i < dying.end):
+            return i
+        first = after(self.breaks, i) if self.breaks else NEVER
         return min(first, after(self.cuts[process], i)) if process in self.cuts else first

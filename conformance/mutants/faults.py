@@ -135,7 +135,9 @@ class NeverComesBack(Engine):
 
     def forget(self) -> None:
         super().forget()
-        self.gone.update(t.name for t in self.topics.values() if t.log and rarely(t.log[-1].event.id))
+        self.gone.update(
+            t.name for t in self.topics.values() if t.log and rarely(t.log[-1].event.id, len(t.log))
+        )
 
     def publish(self, topic: Topic, event: Event) -> Receipt:
         if topic.name in self.gone:

@@ -84,9 +84,16 @@ class Naive:
         return next(r for r in self.kind("subscribe.invoke") if r.session == session).i
 
     def faults(self, process: str) -> list[Record]:
-        return self.kind("broker.killed", "broker.paused") + [
-            r for r in self.kind("link.cut") if r.process in {"", process}
-        ]
+        cuts = [r for r in self.kind("link.cut") if r.process in {"", process}]
+        cuts += [r for r in self.kind("consumer.killing") if r.process == process]
+        return self.kind("broker.killed", "broker.paused") + cuts
+
+    def dying(self, d: Record) -> bool:
+        """Whether its process was being killed when it was handed out."""
+        process = self.process(d.session)
+        signs = [r for r in self.kind("consumer.killing") if r.process == process]
+        ends = [r for r in self.kind("consumer.killed") if r.process == process]
+        return any(a.i < d.i < min((b.i for b in ends if b.i > a.i), default=0) for a in signs)
 
     def stalled(self, start: int, end: int) -> int:
         return sum(max(0, min(end, r.t) - max(start, r.t - r.numbers["ns"])) for r in self.kind("stall"))
@@ -128,7 +135,7 @@ class Naive:
         signs += [r for r in self.faults(self.process(d.session)) if r.i > d.i]
         if any(r.i < at.i for r in signs):
             return True
-        if any(a.i < d.i < b.i for a, b in self.outages()):
+        if self.dying(d) or any(a.i < d.i < b.i for a, b in self.outages()):
             return True
         end = self.lease(d, at.i)
         if at.t > end:

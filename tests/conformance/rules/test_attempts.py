@@ -96,6 +96,8 @@ def test_e1_each_loss_since_the_publish_may_cost_one_hand_out(loss: str) -> None
         )
         if before:
             told.record(loss, **lost)
+        if before and loss == "consumer.paused":
+            told.record("consumer.resumed", **lost)
         call = told.publish()
         if not before:
             told.record(loss, **lost)

@@ -162,3 +162,26 @@ def test_grp_004_the_next_event_of_a_key_after_a_kill() -> None:
     told.record("consumer.killed", process="c1")
     told.deliver(second, two)
     assert labelled(told, "D2") == {"consumer-loss": (1, 1)}
+
+
+@pytest.mark.parametrize(("sign", "codes"), [(True, set()), (False, {"C3"})])
+def test_c3_a_broker_may_know_of_a_kill_before_the_last_words_are_read(sign: bool, codes: set[str]) -> None:
+    told = Story()
+    first, second, call = told.join(), told.join(), told.publish()
+    told.deliver(first, call)
+    if sign:
+        told.record("consumer.killing", process="c1")
+    told.deliver(second, call, attempt=2)
+    told.record("consumer.killed", process="c1")
+    assert found(told) & {"C3"} == codes
+
+
+def test_c3_what_was_read_after_a_kill_was_handed_out_before_it() -> None:
+    told = Story()
+    first, second, call = told.join(), told.join(), told.publish()
+    told.next(first)
+    told.record("consumer.killing", process="c1")
+    told.hand(first, call)
+    told.record("consumer.killed", process="c1")
+    told.deliver(second, call, attempt=2)
+    assert found(told) & {"C3"} == set()
