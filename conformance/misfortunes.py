@@ -26,8 +26,9 @@ MOMENTS: tuple[Moment, ...] = (
 )  # fmt: skip
 OF_CONSUMERS: tuple[Moment, ...] = ("deliver", "deliver", "deliver", "ack.ok", "nack.ok")
 TURNS = (1, 0, 2, 4)
-WAITING = 2  # calls of each group that wait
-WAIT = Act(do="nack", ticks=8)  # longer than a broker is away
+WAIT, HOLD = Act(do="nack", ticks=8), Act(do="hold", ticks=2)  # the first for longer than a broker is away
+MORE = (WAIT, WAIT, WAIT, HOLD, HOLD, HOLD, Act(do="reject"))  # what groups do besides
+BYTE = 256
 DOWN, STILL = (1, 2, 3), (2, 4, 6)  # ticks for which a broker is away, and for which it stands still
 UNBEFALLEN = 2  # of eight scenarios, those without a fault of a consumer
 
@@ -40,7 +41,7 @@ def befallen(numbers: Numbers, scenario: Scenario) -> Scenario:
         tuple(_doubting(step, pipelined=pipelined) for step in steps) for steps in scenario.publishers
     )
     faults = [_of_broker(numbers, count)]
-    scenario = replace(scenario, behaviours=_waiting(numbers, scenario))
+    scenario = replace(scenario, behaviours=_more(numbers, scenario))
     if numbers.below(8) >= UNBEFALLEN:
         group = numbers.below(len(scenario.groups))
         faults += _of_consumers(numbers, group)
@@ -64,15 +65,17 @@ def _doubting(step: Publish, *, pipelined: bool) -> Publish:
     return replace(step, repeats=(0, 1, 1, 2)[step.call % 4], pipelined=pipelined or step.pipelined)
 
 
-def _waiting(numbers: Numbers, scenario: Scenario) -> tuple[Behaviour, ...]:
-    """The behaviours, with some of a long nack for an early call of each group that has none."""
-    taken = {(one.group, one.call) for one in scenario.behaviours}
+def _more(numbers: Numbers, scenario: Scenario) -> tuple[Behaviour, ...]:
+    """The behaviours, with some more in each group for calls that have none: what is in the air when a fault
+    comes is what it may take."""
+    found = {(one.group, one.call): one for one in scenario.behaviours}
     calls = [step.call for step in scenario.publishes]
-    wanted = [
-        (group, calls[numbers.below(len(calls))]) for group in range(len(scenario.groups)) for _ in "ab"
-    ]
-    new = {pair: Behaviour(group=pair[0], call=pair[1], acts=(WAIT,)) for pair in wanted if pair not in taken}
-    return (*scenario.behaviours, *new.values())
+    for group, one in enumerate(scenario.groups):
+        for act in MORE:
+            call = calls[numbers.below(min(len(calls), BYTE))]
+            if act.do != "reject" or one.policy.max_attempts is not None:
+                found.setdefault((group, call), Behaviour(group=group, call=call, acts=(act,)))
+    return tuple(found.values())
 
 
 def _of_broker(numbers: Numbers, count: int) -> Fault:
@@ -80,7 +83,7 @@ def _of_broker(numbers: Numbers, count: int) -> Fault:
     return Fault(
         do=do,
         after=numbers.pick(MOMENTS),
-        count=1 + numbers.below(256) % max(1, count // 2),
+        count=1 + numbers.below(256) % max(1, count * 3 // 4),
         turns=numbers.pick(TURNS),
         ticks=None if do == "restart" else numbers.pick(DOWN if do == "kill" else STILL),
     )

@@ -69,7 +69,7 @@ SMALL, MEDIUM, LARGE = (1, 8), (9, 32), (300, 360)  # publish calls
 GAPS = 12  # ticks that one publisher may wait in all
 LARGE_KEYS = 100
 STRUCTURE, BYTES_PER_EVENT = 192, 4
-FAULTS = 24  # bytes for the faults of a scenario
+FAULTS = 48  # bytes for the faults of a scenario
 LED = {"real": 20, "virtual": 2}  # scenarios of which one brings a fault upon the broker, of those beside it
 POOL = (*PAYLOADS, OVERSIZE, OVERSIZE)
 

@@ -99,6 +99,9 @@ def _consumers(group: Group, number: int, keep: set[Unit], before: list[int]) ->
 
 def simpler(scenario: Scenario) -> Iterator[Scenario]:
     """Scenarios that are simpler by one thing, the most telling first."""
+    for place, fault in enumerate(scenario.faults):
+        for earlier in _simpler_fault(fault):
+            yield replace(scenario, faults=_put(scenario.faults, place, earlier))
     yield from _simpler_whole(scenario)
     for number, behaviour in enumerate(scenario.behaviours):
         for acts in _simpler_acts(behaviour):
@@ -111,11 +114,25 @@ def simpler(scenario: Scenario) -> Iterator[Scenario]:
     for number, steps in enumerate(scenario.publishers):
         for place, step in enumerate(steps):
             for other_step in _defaults(
-                step, Publish(call=step.call, event=step.event), "after", "expires", "payload", "type"
+                step,
+                Publish(call=step.call, event=step.event),
+                "after",
+                "expires",
+                "payload",
+                "type",
+                "repeats",
             ):
                 yield replace(
                     scenario, publishers=_put(scenario.publishers, number, _put(steps, place, other_step))
                 )
+
+
+def _simpler_fault(fault: Fault) -> Iterator[Fault]:
+    """The same, due earlier: then less has to happen before it."""
+    for count in dict.fromkeys((1, fault.count // 2, fault.count - 1)):
+        if 0 < count < fault.count:
+            yield replace(fault, count=count)
+    yield from _defaults(fault, Fault(), "turns")
 
 
 def _simpler_whole(scenario: Scenario) -> Iterator[Scenario]:

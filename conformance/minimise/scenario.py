@@ -23,9 +23,12 @@ async def minimise(
     involved: calls that the minimal history names; the scenario cut down to them is tried first.
     """
     scenario = await _cut(scenario, set(involved), attempt)
-    scenario = await _leave_out(scenario, attempt, in_time)
-    scenario = await _simplify(scenario, attempt, in_time)
-    return await _leave_out(scenario, attempt, in_time)
+    size = scenario.operations + 1
+    while scenario.operations < size:  # what is simpler may need less
+        size = scenario.operations
+        scenario = await _leave_out(scenario, attempt, in_time)
+        scenario = await _simplify(scenario, attempt, in_time)
+    return scenario
 
 
 async def _cut(scenario: Scenario, calls: set[int], attempt: Try) -> Scenario:
