@@ -169,15 +169,17 @@ def _false_dedup(index: Index, tally: Tally) -> None:
 
 def _dedup_ghost(index: Index, tally: Tally) -> None:
     """Answered duplicate, but the original is nowhere: not in a read of the log after the answer, or, without
-    a log, not handed out to a group that was owed it and has drained. The event is lost.
+    a log, not handed out to a group that was owed it and has drained. The event is lost. Nothing is judged
+    where the original may have expired by then: it is gone by right, and its repetition was a duplicate.
     Exercised: calls answered duplicate whose original could be looked for."""
     for call in index.calls.values():
         done = call.done
-        if done is None or not call.duplicate or call.invoke.expires or index.faults.uncovered("messages"):
+        if done is None or not call.duplicate or index.faults.uncovered("messages"):
             continue
         siblings = [call, *_siblings(index, call, "topic")]
-        witness = _looked_for(index, call, done, siblings)
-        if witness is None:
+        originals = _originals(call, done, siblings)
+        witness = _looked_for(index, done, siblings, originals)
+        if witness is None or any(0 < c.invoke.expires <= witness.t + index.slack for c in originals):
             continue
         tally.exercised += 1
         if not any(c.seen for c in siblings):
@@ -189,17 +191,24 @@ def _dedup_ghost(index: Index, tally: Tally) -> None:
             )
 
 
-def _looked_for(index: Index, call: Call, done: Record, siblings: list[Call]) -> Record | None:
+def _originals(call: Call, done: Record, siblings: list[Call]) -> list[Call]:
+    """The calls whose copy the answer can mean; the call itself if there is none."""
+    stored = [c for c in siblings if c is not call and c.i < done.i and not c.refused and not c.duplicate]
+    return stored or [call]
+
+
+def _looked_for(index: Index, done: Record, siblings: list[Call], originals: list[Call]) -> Record | None:
     """The record after the answer that would show a stored original: a log read or a proven drain."""
-    log = index.logs.get(call.invoke.topic)
+    topic = originals[0].invoke.topic
+    log = index.logs.get(topic)
     if log is not None:
         return log if log.i > done.i else None
     first = min(c.i for c in siblings)
     for group in index.groups.values():
         started = group.subscribed < first or (group.policy.start == "earliest" and group.subscribed < done.i)
-        wanted = group.topic == call.invoke.topic and group.wants(call.invoke.type) and group.deleted == 0
+        wanted = all(group.wants(c.invoke.type) for c in originals)
         proof = drained(index, group)
-        if wanted and started and proof > done.i:
+        if group.topic == topic and group.deleted == 0 and wanted and started and proof > done.i:
             return next(r for r in group.drained if r.i == proof)
     return None
 
