@@ -7,7 +7,7 @@ from datetime import datetime
 from zlib import crc32
 
 from eventproof.adapters.clock import now
-from eventproof.adapters.errors import Rejected
+from eventproof.adapters.errors import Rejected, Unsupported
 from eventproof.adapters.memory.state import Copy, Group, Options, Session, Slot, SlotQueue, Topic
 from eventproof.adapters.policy import Policy
 from eventproof.adapters.port import Receipt
@@ -56,6 +56,7 @@ class Intake:
         if original is not None:
             return Receipt(original.position, original.partition, duplicate=True)
         copy = self.store(topic, event)
+        topic.seen[event.identity] = (self.time(), copy)
         return Receipt(copy.position, copy.partition, duplicate=False)
 
     def check(self, event: Event) -> None:
@@ -75,7 +76,6 @@ class Intake:
         offset = len(topic.log)
         copy = Copy(event, offset, partition, str(offset))
         topic.log.append(copy)
-        topic.seen[event.identity] = (self.time(), copy)
         for group in topic.groups.values():
             self.admit(group)
         return copy
@@ -87,12 +87,18 @@ class Intake:
 
     def join(self, topic: Topic, name: str, policy: Policy) -> Session:
         """A new session of the group, which is made if it is new."""
+        self.check_kept(policy)
         group = topic.groups.get(name)
         if group is None:
             group = topic.groups[name] = Group(name, topic, policy, self.start(topic, policy))
             self.admit(group)
         self.check_policy(group, policy)
         return Session(group)
+
+    def check_kept(self, policy: Policy) -> None:
+        """Raises Unsupported if the broker, as it is configured, cannot keep the policy (ADP-005)."""
+        if policy.dead_letter is not None and self.options.delivery == "at-most-once":
+            raise Unsupported("at most once: nothing can fail, so leave max_attempts and dead_letter out")
 
     def check_policy(self, group: Group, policy: Policy) -> None:
         if group.policy != policy:
