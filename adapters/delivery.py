@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, Literal, Protocol
 
 from eventproof.adapters.errors import AlreadySettled, EventproofError, LeaseExpired, Rejected
+from eventproof.adapters.port import Delivery
 from eventproof.schemas.event import Event
 
 Verb = Literal["ack", "nack", "reject"]
@@ -161,21 +162,21 @@ class LeasedDelivery:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        if error is None:
-            if self._verb is None or self._verb == "ack":  # else the handler settled it in its own way
-                await self.ack()
-            return True
-        if not isinstance(error, Exception):  # cancelled: stays unsettled, comes back by its lease
-            return False
-        log.warning(
-            "handler of %s %s failed, attempt %d",
-            self.event.type,
-            self.event.id,
-            self.attempt,
-            exc_info=error,
-        )
-        try:
-            await self.nack()
-        except EventproofError as refused:
-            log.warning("nack of %s %s: %s", self.event.type, self.event.id, refused)
+        return await leave(self, self._verb, error)
+
+
+async def leave(delivery: Delivery, verb: Verb | None, error: BaseException | None) -> bool:
+    """The end of a delivery's context, as the port has it. verb: how the handler settled it, if it did."""
+    if error is None:
+        if verb is None or verb == "ack":  # else the handler settled it in its own way
+            await delivery.ack()
         return True
+    if not isinstance(error, Exception):  # cancelled: stays unsettled, comes back by its lease
+        return False
+    event = delivery.event
+    log.warning("handler of %s %s failed, attempt %d", event.type, event.id, delivery.attempt, exc_info=error)
+    try:
+        await delivery.nack()
+    except EventproofError as refused:
+        log.warning("nack of %s %s: %s", event.type, event.id, refused)
+    return True

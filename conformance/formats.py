@@ -9,20 +9,21 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
 from eventproof import schemas
 from eventproof.adapters.claims import Claims
 from eventproof.conformance import manifest
+from eventproof.conformance.driver import lines
 from eventproof.conformance.history.record import Header, Record
 from eventproof.conformance.report.report import Report
 from eventproof.conformance.scenario import Scenario
 from eventproof.conformance.selftest import Selftest
 
 BASE = "https://eventproof.dev/schemas/conformance"
-FORMATS: Mapping[str, tuple[type, str]] = {
+FORMATS: Mapping[str, tuple[Any, str]] = {
     "claims": (Claims, "What an adapter promises in one configuration"),
     "scenario": (Scenario, "A scenario file: everything that one run does"),
     "history-header": (Header, "The first line of a history file"),
@@ -31,6 +32,7 @@ FORMATS: Mapping[str, tuple[type, str]] = {
     "manifest-header": (manifest.Header, "The first line of a manifest.jsonl"),
     "manifest-entry": (manifest.Entry, "Every other line of a manifest.jsonl"),
     "matrix": (Selftest, "matrix.json: the kill matrix of one corpus"),
+    "driver": (lines.Request | lines.Answer | lines.LeaseLost, "A line of the driver protocol, either way"),
 }
 DELIVERED = ("process", "session", "group", "topic", "delivery")
 REQUIRED: Mapping[str, tuple[str, ...]] = {
@@ -61,7 +63,9 @@ REQUIRED: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(
         ("broker.killed", "broker.stopped", "broker.paused", "broker.resumed", "broker.ready"), ()
     ),
-    **dict.fromkeys(("consumer.killed", "consumer.paused", "consumer.resumed"), ("process",)),
+    **dict.fromkeys(
+        ("consumer.killing", "consumer.killed", "consumer.paused", "consumer.resumed"), ("process",)
+    ),
     **dict.fromkeys(("link.cut", "link.healed"), ()),
     "topic.changed": ("topic",),
     "group.deleted": ("topic", "group"),
@@ -75,13 +79,19 @@ def schema(name: str) -> dict[str, Any]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"{BASE}/{name}.schema.json",
         "title": title,
-        **msgspec.json.schema(kind),
+        **(msgspec.json.schema(kind) if isinstance(kind, type) else _any_of(get_args(kind))),
     }
     if name == "history-record":
         record = found["$defs"]["Record"]
         record["properties"]["kind"]["enum"] = list(REQUIRED)
         record["allOf"] = [_requires(of_kind, fields) for of_kind, fields in REQUIRED.items() if fields]
     return found
+
+
+def _any_of(kinds: tuple[type, ...]) -> dict[str, Any]:
+    """One schema for types that no single member tells apart."""
+    choices, definitions = msgspec.json.schema_components(kinds, ref_template="#/$defs/{name}")
+    return {"anyOf": list(choices), "$defs": definitions}
 
 
 def _requires(kind: str, fields: tuple[str, ...]) -> dict[str, Any]:

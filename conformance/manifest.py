@@ -28,7 +28,7 @@ class InvalidManifest(EventproofError):
 class Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The first line.
 
-    target, adapter: what was tested, as the command line names it; one of the two is empty.
+    target, adapter, driver: what was tested, as the command line names it; two of the three are empty.
     url: where, as given: `env:NAME` for one that holds a password. options: the adapter's, as given.
     namespace: what every listed name begins with. started: wall time.
     """
@@ -36,6 +36,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     format: int = FORMAT
     target: str = ""
     adapter: str = ""
+    driver: str = ""
     url: str
     namespace: str
     options: Mapping[str, Any] = {}

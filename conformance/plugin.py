@@ -3,36 +3,37 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
+import shlex
 import sys
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from types import ModuleType
-from typing import TypeVar
 
 import msgspec
 
 from eventproof.adapters.connect import Connect
 from eventproof.adapters.errors import EventproofError
-from eventproof.conformance.foreign import ForeignError, foreign
+from eventproof.conformance.driver.target import DriverTarget
+from eventproof.conformance.loading import InvalidAdapter, connect_in, is_file, module_at, named
 from eventproof.conformance.targets.facilities import Facilities, facilities
+
+__all__ = ["TARGETS", "InvalidAdapter", "InvalidDriver", "Plugin", "anybodys", "driven", "ours"]
 
 TARGETS = ("memory", "nats", "nats-core")
 
-Loaded = TypeVar("Loaded")
 
-
-class InvalidAdapter(EventproofError):
-    """What was named cannot be loaded, or is no adapter; the message says what to do."""
+class InvalidDriver(EventproofError):
+    """What was given is no command line; the message says why."""
 
 
 class Plugin(msgspec.Struct, frozen=True):
-    """A broker to test: how to connect, and the object, if any, that offers something beside the port."""
+    """A broker to test: how to connect, and the object, if any, that offers something beside the port.
+
+    command: starts a driver that connects a single participant to the same broker; None if there can be none.
+    """
 
     name: str
     connect: Connect
     target: object = None
+    command: tuple[str, ...] | None = None
 
     @property
     def facilities(self) -> Facilities:
@@ -55,45 +56,35 @@ def ours(name: str) -> Plugin:
         raise InvalidAdapter(
             f"{needs}: pip install 'eventproof[{name.partition('-')[0]},servers]'"
         ) from missing
-    return _plugin(name, module, "connect")
+    connect = connect_in(name, module, "connect")
+    # Where the adapter itself defines it: a target has more to import than a driver needs.
+    spec = f"{getattr(connect, '__module__', '')}:{getattr(connect, '__name__', '')}"
+    return Plugin(name, connect, module.target, _command(spec, module.target))
 
 
 def anybodys(spec: str) -> Plugin:
     """An adapter from `MODULE:CONNECT` or `FILE.py:CONNECT`. Raises InvalidAdapter."""
-    place, _, attribute = spec.rpartition(":")
-    if not place or not attribute:
-        raise InvalidAdapter(f"--adapter {spec!r}: write MODULE:CONNECT or FILE.py:CONNECT")
-    return _plugin(place, _from_file(Path(place)) if place.endswith(".py") else _from_name(place), attribute)
+    place, attribute = named(spec)
+    module = module_at(place)
+    target = getattr(module, "target", None)
+    found = f"{Path(place).absolute() if is_file(place) else place}:{attribute}"
+    return Plugin(place, connect_in(place, module, attribute), target, _command(found, target))
 
 
-def _plugin(name: str, module: ModuleType, attribute: str) -> Plugin:
-    connect = getattr(module, attribute, None)
-    if not callable(connect):
-        raise InvalidAdapter(f"{name} has no callable {attribute!r} that opens a connection")
-    return Plugin(name, connect, getattr(module, "target", None))
-
-
-def _from_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise InvalidAdapter(f"there is no file {path}")
-    name = f"eventproof_adapter_{path.stem}"
-    found = importlib.util.spec_from_file_location(name, path)
-    assert found is not None
-    assert found.loader is not None
-    module = importlib.util.module_from_spec(found)
-    sys.modules[name] = module
-    _imported(str(path), partial(found.loader.exec_module, module))
-    return module
-
-
-def _from_name(name: str) -> ModuleType:
-    return _imported(f"module {name}", partial(importlib.import_module, name))
-
-
-def _imported(what: str, load: Callable[[], Loaded]) -> Loaded:
-    """Importing somebody's module runs it, which may raise anything."""
+def driven(words: str) -> Plugin:
+    """An adapter behind the driver that a command line starts. Raises InvalidDriver."""
     try:
-        with foreign(f"{what} cannot be imported"):
-            return load()
-    except ForeignError as problem:
-        raise InvalidAdapter(str(problem)) from problem
+        command = tuple(shlex.split(words))
+    except ValueError as problem:
+        raise InvalidDriver(f"--driver {words!r}: {problem}") from problem
+    if not command:
+        raise InvalidDriver("--driver is the command line of a program, and empty")
+    target = DriverTarget(command)
+    return Plugin(words, target.connect, target, command)
+
+
+def _command(spec: str, target: object) -> tuple[str, ...] | None:
+    """A broker on the virtual clock is in this process, and out of reach of any other."""
+    if facilities(target).clock == "virtual":
+        return None
+    return (sys.executable, "-m", "eventproof.conformance.driver", "--adapter", spec)

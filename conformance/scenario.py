@@ -107,6 +107,9 @@ class Behaviour(_Part, frozen=True, kw_only=True):
     acts: tuple[Act, ...]
 
 
+Moment = Literal["publish.invoke", "publish.ok", "deliver", "ack.invoke", "ack.ok", "nack.ok"]
+
+
 class Fault(_Part, frozen=True, kw_only=True):
     """Something that befalls a process, once the history has come so far.
 
@@ -120,7 +123,7 @@ class Fault(_Part, frozen=True, kw_only=True):
     do: Literal["kill", "freeze", "restart"] = "kill"
     group: Natural | None = None
     consumer: Natural = 0
-    after: Literal["publish.invoke", "publish.ok", "deliver", "ack.invoke", "ack.ok", "nack.ok"] = "deliver"
+    after: Moment = "deliver"
     count: Positive = 1
     turns: Natural = 0
     ticks: Natural | None = None

@@ -19,7 +19,7 @@ from eventproof.conformance.plugin import Plugin
 from eventproof.conformance.rules.judge import judge
 from eventproof.conformance.scenario import Scenario
 from eventproof.conformance.targets.memory import MemoryTarget, connect
-from eventproof.conformance.verdict import Means, Total, totals, verdicts
+from eventproof.conformance.verdict import Means, Total, Verdict, totals, verdicts
 from eventproof.spec import requirements
 
 BROKERS: tuple[Mutant, ...] = (*MUTANTS, *ODD)
@@ -75,13 +75,14 @@ def selftest(scenarios: int, seed: int, watcher: Watcher) -> Selftest:
 
 def attempt(scenarios: int, seed: int, number: int) -> Kill:
     """What becomes of the broker of that number in `BROKERS`."""
-    return run_on("virtual", partial(_try, BROKERS[number], corpus(scenarios, seed)))
+    broker = BROKERS[number]
+    return run_on("virtual", partial(_try, broker, corpus(scenarios, seed, faulty=bool(broker.fault))))
 
 
 @cache
-def corpus(scenarios: int, seed: int) -> Sequence[Scenario]:
-    """The scenarios that all brokers of one selftest go through."""
-    return strategies.generate(scenarios, seed)
+def corpus(scenarios: int, seed: int, *, faulty: bool) -> Sequence[Scenario]:
+    """The scenarios that all brokers of one selftest go through: those with faults, or those without."""
+    return strategies.generate(scenarios, seed, led=strategies.LED["virtual"] if faulty else 0)
 
 
 def plugin(mutant: Mutant) -> Plugin:
@@ -101,7 +102,8 @@ async def _try(mutant: Mutant, scenarios: Sequence[Scenario]) -> Kill:
             v for v in verdicts(requirements, on.site.claims, found, Means()) if v.state in {"fail", "hang"}
         ]
         codes = {code for verdict in fallen for code in verdict.anomalies}
-        showing = [case for case in cases if case.shows(mutant.anomaly)] if mutant.anomaly in codes else []
+        right = codes if not mutant.fault else _codes_under(mutant.fault, fallen)
+        showing = [case for case in cases if case.shows(mutant.anomaly)] if mutant.anomaly in right else []
         return Kill(
             name=mutant.name,
             summary=mutant.summary,
@@ -111,6 +113,11 @@ async def _try(mutant: Mutant, scenarios: Sequence[Scenario]) -> Kill:
             after=showing[0].number if showing else 0,
             operations=await _smallest(on, mutant.anomaly, showing) if showing else 0,
         )
+
+
+def _codes_under(fault: str, fallen: Sequence[Verdict]) -> frozenset[str]:
+    """The codes by which a requirement fell that is tried with the fault."""
+    return frozenset(code for verdict in fallen if fault in verdict.faults for code in verdict.anomalies)
 
 
 async def _smallest(on: Stage, anomaly: str, showing: Sequence[Case]) -> int:

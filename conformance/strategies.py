@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis import strategies as st
 
 from eventproof.conformance.behaviours import behaviours
+from eventproof.conformance.misfortunes import befallen, without_broker_faults
 from eventproof.conformance.numbers import Numbers
 from eventproof.conformance.scenario import (
     TYPES,
@@ -68,13 +69,22 @@ SMALL, MEDIUM, LARGE = (1, 8), (9, 32), (300, 360)  # publish calls
 GAPS = 12  # ticks that one publisher may wait in all
 LARGE_KEYS = 100
 STRUCTURE, BYTES_PER_EVENT = 192, 4
+FAULTS = 24  # bytes for the faults of a scenario
+LED = {"real": 20, "virtual": 2}  # scenarios of which one brings a fault upon the broker, of those beside it
 POOL = (*PAYLOADS, OVERSIZE, OVERSIZE)
 
 
-def scenarios() -> st.SearchStrategy[Scenario]:
-    """Any scenario that a broker of this protocol may be asked to go through."""
+def scenarios(*, faults: bool = False) -> st.SearchStrategy[Scenario]:
+    """Any scenario that a broker of this protocol may be asked to go through. faults: each with some."""
     size = STRUCTURE + BYTES_PER_EVENT * LARGE[1]
-    return st.binary(min_size=size, max_size=size).map(from_bytes)
+    if not faults:
+        return st.binary(min_size=size, max_size=size).map(from_bytes)
+    return st.binary(min_size=size + FAULTS, max_size=size + FAULTS).map(from_more_bytes)
+
+
+def from_more_bytes(noise: bytes) -> Scenario:
+    """The scenario with faults that a byte string stands for."""
+    return befallen(Numbers(noise[-FAULTS:]), from_bytes(noise[:-FAULTS]))
 
 
 def from_bytes(noise: bytes) -> Scenario:
@@ -185,15 +195,16 @@ def _repeat(
     )
 
 
-def generate(count: int, at: int) -> list[Scenario]:
+def generate(count: int, at: int, *, led: int = 0) -> list[Scenario]:
     """`count` scenarios for a seed, no two of one structure: the same ones each time, with the same
-    version of Hypothesis."""
+    version of Hypothesis. led: with faults of consumers, and in one scenario of so many one of the broker."""
     found: dict[bytes, Scenario] = {}
     while len(found) < count:
-        for scenario in _generate(count - len(found) + SPARE, at):
+        for scenario in _generate(count - len(found) + SPARE, at, faults=led > 0):
             found.setdefault(structure(scenario), scenario)
         at += 1
-    return list(found.values())[:count]
+    chosen = list(found.values())[:count]
+    return [without_broker_faults(one) if led and n % led else one for n, one in enumerate(chosen)]
 
 
 SPARE = 50  # the first ones that Hypothesis draws are the same small ones for each seed
@@ -204,7 +215,7 @@ def structure(scenario: Scenario) -> bytes:
     return msgspec.json.encode(msgspec.structs.replace(scenario, payloads=()))
 
 
-def _generate(count: int, at: int) -> list[Scenario]:
+def _generate(count: int, at: int, *, faults: bool) -> list[Scenario]:
     found: list[Scenario] = []
 
     @seed(at)
@@ -216,7 +227,7 @@ def _generate(count: int, at: int) -> list[Scenario]:
         suppress_health_check=list(HealthCheck),
         verbosity=Verbosity.quiet,
     )
-    @given(scenarios())
+    @given(scenarios(faults=faults))
     def collect(scenario: Scenario) -> None:
         found.append(scenario)
 

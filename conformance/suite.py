@@ -19,6 +19,7 @@ from eventproof.conformance.execution.stage import Stage, run_on, stage
 from eventproof.conformance.execution.visiting import Guest
 from eventproof.conformance.explain import TRIED, explain
 from eventproof.conformance.fitting import fit
+from eventproof.conformance.misfortunes import bearable
 from eventproof.conformance.plugin import Plugin
 from eventproof.conformance.profiles import ProfileState, profile_reasons, profile_states
 from eventproof.conformance.report.counts import count
@@ -28,6 +29,7 @@ from eventproof.conformance.scenario import Group, Policy, Scenario, Topic
 from eventproof.conformance.verdict import LARGE, Means, Total, decisive, totals, verdicts
 from eventproof.spec import requirements
 
+FAULT = "fault"  # the tier that makes faults
 CHUNK = 200  # scenarios that are in memory at once
 # No scenario has more on a broker than this one: every topic, every lane, every dead-letter topic.
 LARGEST = Scenario(
@@ -74,7 +76,8 @@ async def _run(plan: Plan, started: str, watcher: Watcher) -> Report:
         guest=plan.guest,
     ) as on:  # fmt: skip
         codes = decisive(requirements, on.site.claims)
-        for chunk in _chunks(plan, on.site.offered, watcher):
+        able = on.faults if plan.tier == FAULT else frozenset[str]()
+        for chunk in _chunks(plan, on.site.offered, able, watcher):
             cases = await _cases(on, chunk, watcher)
             _save(plan, cases, codes)
             totals(((case.number, case.findings) for case in cases), found)
@@ -82,7 +85,7 @@ async def _run(plan: Plan, started: str, watcher: Watcher) -> Report:
             _keep_smallest(cases, codes, failing)
             if on.allowance.ended:
                 break
-        judged = verdicts(requirements, on.site.claims, found, _means(plan))
+        judged = verdicts(requirements, on.site.claims, found, _means(plan, able))
         examples = await explain(judged, failing, on, plan.folder, plan.budget, watcher)
         states = _complete(profile_states(judged, on.site.claims, plan.profiles), on)
         report = Report(
@@ -120,17 +123,20 @@ def _reasons(found: Mapping[str, str], on: Stage) -> Mapping[str, str]:
     return {name: "; ".join(filter(None, (reason, on.allowance.ended))) for name, reason in found.items()}
 
 
-def _chunks(plan: Plan, offered: Claims, watcher: Watcher) -> Iterator[list[tuple[int, Scenario]]]:
-    """Numbered scenarios that fit what the adapter offers, so many at a time that a long run needs no more
-    memory than a short one."""
+def _chunks(
+    plan: Plan, offered: Claims, able: frozenset[str], watcher: Watcher
+) -> Iterator[list[tuple[int, Scenario]]]:
+    """Numbered scenarios that fit what the adapter offers and the faults that can be made, so many at a time
+    that a long run needs no more memory than a short one."""
+    led = strategies.LED[plan.plugin.facilities.clock] if able else 0
     for first in range(0, plan.count, CHUNK):
         size = min(CHUNK, plan.count - first)
         watcher.phase("drawing scenarios", 1)
-        drawn = strategies.generate(size, plan.seed + first)
+        drawn = strategies.generate(size, plan.seed + first, led=led)
         watcher.step()
         if _lacks_large(plan):
             drawn = [without_oversize(scenario) for scenario in drawn]
-        yield list(enumerate((fit(scenario, offered) for scenario in drawn), first + 1))
+        yield list(enumerate((fit(bearable(scenario, able), offered) for scenario in drawn), first + 1))
 
 
 async def _cases(on: Stage, chunk: list[tuple[int, Scenario]], watcher: Watcher) -> list[Case]:
@@ -166,12 +172,14 @@ def _save(plan: Plan, cases: list[Case], codes: frozenset[str]) -> None:
             )
 
 
-def _means(plan: Plan) -> Means:
+def _means(plan: Plan, able: frozenset[str]) -> Means:
     offered = plan.plugin.facilities
     names = {name for name in ("read_log", "positions") if getattr(offered, name) is None}
     if _lacks_large(plan):
         names.add(LARGE)
-    return Means(frozenset(names))
+    if plan.tier != FAULT:
+        return Means(frozenset(names))
+    return Means(frozenset(names), able, "a server of its own" if plan.guest else "a target that can")
 
 
 def _lacks_large(plan: Plan) -> bool:

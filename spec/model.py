@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 Level = Literal["MUST", "MUST NOT", "SHOULD", "SHOULD NOT", "MAY"]
-Target = Literal["event", "codec", "adapter", "suite"]
+Target = Literal["event", "codec", "adapter", "driver", "suite"]
 Profile = Literal["core", "ordered", "dedup", "retry", "durable", "groups", "replay"]
 Verify = Literal["deterministic", "sampled", "fault", "inspection", "none"]
 Status = Literal["active", "removed"]

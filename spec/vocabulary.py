@@ -24,6 +24,7 @@ AREAS = {
     "FLW": "flow.md",
     "CAT": "catalogue.md",
     "ADP": "adapter.md",
+    "DRV": "driver.md",
     "CNF": "conformance.md",
     "JSN": "bindings/json.md",
     "MEM": "bindings/memory.md",

@@ -7,6 +7,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, TypeAlias
 
 import msgspec
@@ -16,7 +17,7 @@ from eventproof.adapters.delivery import LeasedDelivery
 from eventproof.adapters.errors import InvalidOption, Rejected, SessionLost
 from eventproof.adapters.memory.claims import claims
 from eventproof.adapters.memory.engine import Engine
-from eventproof.adapters.memory.state import Options, Session
+from eventproof.adapters.memory.state import Line, Options, Session
 from eventproof.adapters.policy import Policy
 from eventproof.adapters.port import DEFAULT_POLICY, Receipt
 from eventproof.schemas.event import Event
@@ -62,22 +63,19 @@ class MemoryBroker:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._sessions: set[Session] = set()
+        self._line = Line()
         self._open = True
         self.claims: Claims = claims(engine.options)
 
     async def publish(self, topic: str, event: Event) -> Receipt:
-        await self._engine.travel(event)
-        self._check_open()
-        return self._engine.publish(self._engine.topic(topic), event)
+        return await self._engine.call(self._line, "publish", event, partial(self._publish, topic, event))
 
     @asynccontextmanager
     async def subscribe(
         self, topic: str, *, group: str, policy: Policy = DEFAULT_POLICY
     ) -> AsyncIterator[MemorySubscription]:
-        await asyncio.sleep(0)
-        self._check_open()
-        session = self._engine.join(self._engine.topic(topic), group, policy)
-        self._sessions.add(session)
+        join = partial(self._join, topic, group, policy)
+        session = await self._engine.call(self._line, "subscribe", group, join)
         try:
             yield MemorySubscription(self._engine, session)
         finally:
@@ -89,20 +87,30 @@ class MemoryBroker:
         for session in tuple(self._sessions):
             self._leave(session)
 
+    def sever(self) -> None:
+        """Be gone without a word, as a killed process is: nothing is given back, and nothing arrives."""
+        self._engine.sever(self._line)
+        self._sessions.clear()
+
+    def _publish(self, topic: str, event: Event) -> Receipt:
+        self._check_open()
+        return self._engine.publish(self._engine.topic(topic), event)
+
+    def _join(self, topic: str, group: str, policy: Policy) -> Session:
+        self._check_open()
+        session = self._engine.join(self._engine.topic(topic), group, policy)
+        session.line = self._line
+        self._sessions.add(session)
+        return session
+
     def _check_open(self) -> None:
         if not self._open:
             raise Rejected("closed", "the connection was closed")
 
     def _leave(self, session: Session) -> None:
-        if session not in self._sessions:
-            return
-        self._sessions.remove(session)
-        self._engine.leave(session)
-        waiting = session.group.waiting
-        for waiter in [waiter for waiter, of in waiting.items() if of is session]:
-            del waiting[waiter]
-            if not waiter.done():
-                waiter.set_result(None)
+        if session in self._sessions:
+            self._sessions.remove(session)
+            self._engine.leave(session)
 
 
 class MemorySubscription:
@@ -120,6 +128,8 @@ class MemorySubscription:
         while (delivery := self._engine.take(self._session)) is None:
             if group.ready:  # it was woken for what it cannot take any more: let another look
                 self._engine.wake(group)
+            if self._session.line.cut:
+                await asyncio.get_running_loop().create_future()  # nobody is there any more to be told
             if not self._session.open:
                 raise SessionLost(f"this member left group {group.name}")
             waiter = asyncio.get_running_loop().create_future()

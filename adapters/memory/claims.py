@@ -14,7 +14,7 @@ from eventproof.adapters.claims import (
 )
 from eventproof.adapters.memory.state import Options
 
-CONSUMER_LOSS: tuple[Fault, ...] = ("consumer-loss",)
+OUTLIVED: tuple[Fault, ...] = ("consumer-loss", "broker-kill")
 
 
 def claims(options: Options) -> Claims:
@@ -27,6 +27,7 @@ def claims(options: Options) -> Claims:
             positions=True,
             idempotent_publish=True,
             publish_dedup=dedup(options, "publish"),
+            survives=Survives(dedup=OUTLIVED if options.dedup == "publish" else ()),
             expiry=True,
             flow=Flow(max_payload=options.max_payload),
         )
@@ -46,9 +47,7 @@ def claims(options: Options) -> Claims:
         idempotent_publish=True,
         publish_dedup=dedup(options, "publish"),
         consume_dedup=dedup(options, "consume"),
-        survives=Survives(
-            acks=CONSUMER_LOSS, attempts=CONSUMER_LOSS, delays=CONSUMER_LOSS, messages=CONSUMER_LOSS
-        ),
+        survives=survives(options),
         replay="earliest",
         expiry=True,
         flow=Flow(max_in_flight=True, max_payload=options.max_payload),
@@ -69,3 +68,9 @@ def ordering(options: Options) -> Ordering:
 
 def dedup(options: Options, side: str) -> Deduplication:
     return Deduplication(scope="topic", window=options.window) if options.dedup == side else Deduplication()
+
+
+def survives(options: Options) -> Survives:
+    """A kill is simulated and takes nothing of these; the end of the process takes everything."""
+    dedup = () if options.dedup == "none" else OUTLIVED
+    return Survives(messages=OUTLIVED, acks=OUTLIVED, attempts=OUTLIVED, delays=OUTLIVED, dedup=dedup)

@@ -8,6 +8,7 @@ from zlib import crc32
 
 from eventproof.adapters.clock import now
 from eventproof.adapters.errors import Rejected, Unsupported
+from eventproof.adapters.memory.calls import Calls
 from eventproof.adapters.memory.state import Copy, Group, Options, Session, Slot, SlotQueue, Topic
 from eventproof.adapters.policy import Policy
 from eventproof.adapters.port import Receipt
@@ -15,16 +16,15 @@ from eventproof.schemas.event import Event
 from eventproof.schemas.structured import encode
 
 
-class Intake:
-    """Topics with what they store, groups with what waits in them. Its clock is the running event loop's."""
+class Intake(Calls):
+    """Topics with what they store, groups with what waits in them, and the sessions of their members. Its
+    clock is the running event loop's."""
 
     def __init__(self, options: Options) -> None:
+        super().__init__()
         self.options = options
         self.topics: dict[str, Topic] = {}
-
-    async def travel(self, event: Event) -> None:  # noqa: ARG002 - a step that brokers get wrong
-        """The way of a call about an event to the broker: others get a turn."""
-        await asyncio.sleep(0)
+        self.sessions: dict[Session, None] = {}
 
     def time(self) -> float:
         return asyncio.get_running_loop().time()
@@ -87,17 +87,20 @@ class Intake:
 
     def join(self, topic: Topic, name: str, policy: Policy) -> Session:
         """A new session of the group, which is made if it is new."""
-        self.check_kept(policy)
+        self.check_possible(policy)
         group = topic.groups.get(name)
         if group is None:
             group = topic.groups[name] = Group(name, topic, policy, self.start(topic, policy))
             self.admit(group)
         self.check_policy(group, policy)
-        return Session(group)
+        session = Session(group)
+        self.sessions[session] = None
+        return session
 
-    def check_kept(self, policy: Policy) -> None:
-        """Raises Unsupported if the broker, as it is configured, cannot keep the policy (ADP-005)."""
-        if policy.dead_letter is not None and self.options.delivery == "at-most-once":
+    def check_possible(self, policy: Policy) -> None:
+        """Raises Unsupported if the broker, as it is configured, cannot keep the policy (ADP-005): a hand-out
+        that settles itself never fails."""
+        if self.options.delivery == "at-most-once" and policy.dead_letter is not None:
             raise Unsupported("at most once: nothing can fail, so leave max_attempts and dead_letter out")
 
     def check_policy(self, group: Group, policy: Policy) -> None:
@@ -143,6 +146,8 @@ class Intake:
 
     def wake(self, group: Group) -> None:
         """Let the session that has waited longest, of those with room, look again."""
+        if not self.serves:
+            return
         free = (
             waiter
             for waiter, session in group.waiting.items()
@@ -152,6 +157,14 @@ class Intake:
         if waiter is not None:
             del group.waiting[waiter]
             waiter.set_result(None)
+
+    def dismiss(self, session: Session) -> None:
+        """Let who waits in a session see that it has ended."""
+        waiting = session.group.waiting
+        for waiter in [waiter for waiter, of in waiting.items() if of is session]:
+            del waiting[waiter]
+            if not waiter.done():
+                waiter.set_result(None)
 
     def has_room(self, session: Session) -> bool:
         return session.open and len(session.held) < session.group.policy.max_in_flight

@@ -102,10 +102,20 @@ class Group:
             yield from lane.slots
 
 
+class Line:
+    """One participant's connection, as the broker sees it. cut: the participant is gone without a word."""
+
+    __slots__ = ("cut",)
+
+    def __init__(self) -> None:
+        self.cut = False
+
+
 class Session:
-    """One member of a group. held: what it has not settled yet."""
+    """One member of a group. held: what it has not settled yet. line: of its participant."""
 
     def __init__(self, group: Group) -> None:
         self.group = group
+        self.line = Line()
         self.held: set[Slot] = set()
         self.open = True

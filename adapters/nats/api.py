@@ -63,6 +63,7 @@ class StreamInfo(Reply, frozen=True):
 
 class ConsumerConfig(msgspec.Struct, frozen=True):
     metadata: dict[str, str] = {}
+    inactive_threshold: int = 0
 
 
 class Floor(msgspec.Struct, frozen=True):

@@ -19,6 +19,7 @@ from eventproof.adapters.nats.link import ConnectionLost, Link, translated
 from eventproof.adapters.nats.message import Message, parse
 from eventproof.adapters.nats.pull import Puller
 from eventproof.adapters.nats.settle import PROGRESS, Prefetched
+from eventproof.adapters.nats.wakefulness import Wakefulness
 from eventproof.schemas.deadletter import Reason
 from eventproof.schemas.errors import InvalidEvent
 
@@ -59,13 +60,14 @@ class Intake:
         self._inbox: Subscription | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._review: asyncio.TimerHandle | None = None
+        self._wakefulness = Wakefulness(self._catch_up)
         self._unwanted: set[int] = set()  # partitions of which a message was given back since one was taken
         self._open = True
         self._left = False
 
     async def open(self) -> None:
         """Begin to listen. Raises Indeterminate."""
-        self._link.on_reconnect.add(self.puller.reconnected)
+        self._link.on_reconnect.update((self.puller.reconnected, self._wakefulness.reconnected))
         self._link.on_forbidden.add(self._forbidden)
         with translated("subscribing"):
             self._inbox = await self._link.client.subscribe(f"{self.puller.inbox}.*", cb=self._receive)
@@ -74,7 +76,8 @@ class Intake:
         """Stop; what came until now is in `ready`."""
         self._open = False
         self.puller.close()
-        self._link.on_reconnect.discard(self.puller.reconnected)
+        self._wakefulness.close()
+        self._link.on_reconnect.difference_update((self.puller.reconnected, self._wakefulness.reconnected))
         self._link.on_forbidden.discard(self._forbidden)
         if self._review is not None:
             self._review.cancel()
@@ -110,6 +113,12 @@ class Intake:
         prefetched.message.leased = start
         return True
 
+    def drop(self) -> None:
+        """Forget what waits here: nobody keeps it for us any more."""
+        for prefetched in self.ready:
+            self.puller.release(prefetched.message.partition)
+        self.ready.clear()
+
     def taken(self) -> None:
         """The application takes a message: whoever takes one takes more."""
         self.active = self._loop.time()
@@ -136,10 +145,24 @@ class Intake:
         with translated("leaving"):
             if client.is_connected:
                 await client._send_unsubscribe(self._inbox._id)  # noqa: SLF001 - nothing public does only that
-                await self._hear_from_server()
-                while self._inbox.pending_msgs:  # noqa: ASYNC110 - `_receive` never waits, so each turn takes one
-                    await asyncio.sleep(0)
+                await self._read_all()
             await self._inbox.unsubscribe()
+
+    async def _catch_up(self) -> None:
+        while self._inbox is not None:
+            await self._link.ready()
+            try:
+                await self._read_all()
+            except Indeterminate as unknown:
+                log.info("group %s: %s", self._group.name, unknown)
+            else:
+                return
+
+    async def _read_all(self) -> None:
+        """Take in what the server sent before its answer to a request made now. Raises Indeterminate."""
+        await self._hear_from_server()
+        while self._inbox is not None and self._inbox.pending_msgs:  # noqa: ASYNC110 - each turn takes one
+            await asyncio.sleep(0)
 
     async def _hear_from_server(self) -> None:
         try:
@@ -152,7 +175,7 @@ class Intake:
             if not self.puller.answered(raw.subject, raw.headers or {}):
                 self.spawn(0, self._check_group())
             return
-        message = parse(raw, self._loop.time())
+        message = parse(raw, self._wakefulness.since)
         self._delivered(message)
         if self.puller.arrived(message.partition):
             self._discard(message.partition)

@@ -32,6 +32,7 @@ class Link:
     """A connected client and who wants to know of its fate. Raises InvalidOption.
 
     on_reconnect: called after each reconnect; what was asked of the server before is forgotten there.
+    on_restart: called before that if it is another server process: it may have forgotten what was in flight.
     on_close: called when the connection is closed for good.
     on_forbidden: called with a subject, in lower case, that the user has no permission for, and with the
     server's words.
@@ -46,10 +47,12 @@ class Link:
         self.deadline = options.deadline
         self.forget_groups_after = options.forget_groups_after
         self.on_reconnect: set[Callable[[], None]] = set()
+        self.on_restart: set[Callable[[], None]] = set()
         self.on_close: set[Callable[[], None]] = set()
         self.on_forbidden: set[Callable[[str, str], None]] = set()
         self._options = options
         self._opened = False
+        self._server_id = ""
         self._connected = asyncio.Event()
         self._refused = asyncio.Event()
         self._refusal = ""
@@ -159,6 +162,7 @@ class Link:
         if self.client.is_connected:  # else the server closed it at once, and the client tries again
             self._connected.set()
         await self.ready()
+        self._server_id = self._served_by()
         await self._requests.open()
 
     async def _note(self, error: Exception) -> None:
@@ -190,10 +194,16 @@ class Link:
         self._connected.clear()
         self._requests.disconnected()
 
+    def _served_by(self) -> str:
+        """The id of the server process; it is new with each start."""
+        return str(self.client._server_info.get("server_id", ""))  # noqa: SLF001 - nothing public tells
+
     async def _reconnected(self) -> None:
         self._refusal = ""
         self._connected.set()
-        for call in tuple(self.on_reconnect):
+        before, self._server_id = self._server_id, self._served_by()
+        restarted = tuple(self.on_restart) if self._server_id != before else ()
+        for call in (*restarted, *self.on_reconnect):
             call()
 
     async def _closed(self) -> None:

@@ -16,7 +16,7 @@ class Message(msgspec.Struct, gc=False):
     sequence: in the stream. delivered: how often the server delivered it to the group, 1 up.
     stored: when, in ns since the epoch; with the sequence it is unique even if the stream is made anew.
     headers: as they were written; of two of one name the client library keeps the last.
-    leased: `loop.time()` since which the server's lease surely runs; it may have begun a little earlier.
+    leased: `loop.time()` since which the server's lease runs at most; it may have begun a little later.
     """
 
     reply: str

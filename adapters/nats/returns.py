@@ -19,8 +19,11 @@ RETURNED: Final = "eventproof.returned"  # "<sequence>:<times>" in the consumer'
 
 
 async def write(link: Link, group: Group, message: Message, times: int) -> None:
-    """Note that the message's last `times` deliveries, in all, were no hand-outs."""
+    """Note that the message's last `times` deliveries, in all, were no hand-outs. The rest of the consumer
+    stays as whoever created it wanted it, also how long the group lives without members."""
     config = group.config(link, message.partition)
+    found = (await api.consumer_info(link, group.topic.stream, message.consumer)).config
+    config["inactive_threshold"] = found.inactive_threshold
     config["metadata"] = {POLICY: config["metadata"][POLICY], RETURNED: f"{message.sequence}:{times}"}
     body = {"stream_name": group.topic.stream, "config": config, "action": "update"}
     await api.call(link, f"CONSUMER.CREATE.{group.topic.stream}.{message.consumer}", api.ConsumerInfo, body)

@@ -57,12 +57,14 @@ class Session:
     async def open(self) -> None:
         """Begin to listen. Raises Indeterminate."""
         self._link.on_close.add(self._closed)
+        self._link.on_restart.add(self._restarted)
         await self._intake.open()
 
     async def close(self) -> None:
         """Leave: what is unsettled goes back, so that others have it at once."""
         self.end(f"this member left group {self._group.name}")
         self._link.on_close.discard(self._closed)
+        self._link.on_restart.discard(self._restarted)
         if self._lease_timer is not None:
             self._lease_timer.cancel()
         try:
@@ -179,6 +181,12 @@ class Session:
     def _wake(self) -> None:
         """Let who waits look for a delivery, and ask for more."""
         self._change.set()
+
+    def _restarted(self) -> None:
+        """Another server process, which may not know who has what, and give all of it to others at once."""
+        self._intake.drop()
+        for hand_out in tuple(self._handed.values()):
+            hand_out.delivery.lose()
 
     def _closed(self) -> None:
         self.end(self._link.closed)

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 import msgspec
 
 from eventproof.adapters.delivery import LeasedDelivery
-from eventproof.adapters.errors import LeaseExpired, Rejected
+from eventproof.adapters.errors import Indeterminate, LeaseExpired, Rejected
 from eventproof.adapters.nats.api import NANOSECONDS
 from eventproof.adapters.nats.deadletter import bury
 from eventproof.adapters.nats.group import Group
@@ -146,22 +146,24 @@ class HandOut:
         if self._link.client.is_connected:
             try:
                 await self._link.request(self.prefetched.message.reply, verb)
-            except (ConnectionLost, NoAnswer):
+            except (ConnectionLost, NoAnswer) as failed:
                 if verb not in REPEATABLE:
                     raise
-            else:
-                return
-        await self._link.within_deadline("settling", self._confirm_later(verb), since=start)
+                await self._link.within_deadline("settling", self._confirm_later(verb, failed), since=start)
+            return
+        await self._link.within_deadline("settling", self._confirm_later(verb, None), since=start)
 
-    async def _confirm_later(self, verb: bytes) -> None:
-        """The server is restarting, or was."""
+    async def _confirm_later(self, verb: bytes, failed: Indeterminate | None) -> None:
+        """The server is restarting, or was. failed: how an earlier try ended, which may have had its effect:
+        then a lease that is over says nothing."""
         while True:
-            await self._when_connected()
+            await self._when_connected(failed)
             try:
                 await self._link.request(self.prefetched.message.reply, verb)
-            except (ConnectionLost, NoAnswer):
+            except (ConnectionLost, NoAnswer) as again:
                 if verb not in REPEATABLE:
                     raise
+                failed = again
                 await asyncio.sleep(RETRY)
             else:
                 return
@@ -176,10 +178,10 @@ class HandOut:
 
         await self._link.within_deadline("dead-lettering", steps())
 
-    async def _when_connected(self) -> None:
+    async def _when_connected(self, failed: Indeterminate | None = None) -> None:
         await self._link.ready()
         if self._over or self._loop.time() >= self.until:
-            raise LeaseExpired("the lease ended while there was no connection")
+            raise failed or LeaseExpired("the lease ended while there was no connection")
 
 
 def _nak(delay: float) -> bytes:

@@ -42,6 +42,8 @@ def command(manifest: Path, url: str | None) -> int:
 
 
 def _plugin(header: Header) -> Plugin:
+    if header.driver:
+        return plugin.driven(header.driver)
     return plugin.ours(header.target) if header.target else plugin.anybodys(header.adapter)
 
 

@@ -16,6 +16,7 @@ import click
 
 from eventproof.adapters.errors import EventproofError
 from eventproof.adapters.secret import redacted
+from eventproof.conformance.logs import Redacted
 
 CONFORMANT, FAILED, PARTIAL, BROKEN, USAGE = 0, 1, 2, 3, 4
 COMMANDS = {
@@ -72,17 +73,10 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line; always ends the process. What adapters log is no part of what it says."""
     logging.getLogger("eventproof").addHandler(logging.NullHandler())
     if logging.lastResort is not None:
-        logging.lastResort.setFormatter(_Redacted())
+        logging.lastResort.setFormatter(Redacted())
     # Else Hypothesis leaves a folder of its own wherever the command is called.
     os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(Path(tempfile.gettempdir()) / "hypothesis"))
     sys.exit(_run(arguments))
-
-
-class _Redacted(logging.Formatter):
-    """What libraries say when nobody listens to them."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return redacted(super().format(record))
 
 
 def _run(arguments: list[str] | None) -> int:

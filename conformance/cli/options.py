@@ -13,15 +13,17 @@ from eventproof.conformance import plugin
 from eventproof.conformance.plugin import Plugin
 from eventproof.conformance.profiles import PROFILES
 
+DRIVER = "Test the adapter that this program serves on its standard input and output, no TARGET."
 CLAIM = "Judge by another claim, as in ordering.strictness=settled; configures nothing."
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def broker(function: Command) -> Command:
-    """TARGET or --adapter, with --option and --claim."""
+    """TARGET, --adapter or --driver, with --option and --claim."""
     for decorate in (
         click.argument("target", required=False),
         click.option("--adapter", metavar="MODULE_OR_FILE:CONNECT", help="Test this adapter, no TARGET."),
+        click.option("--driver", metavar="COMMAND", help=DRIVER),
         click.option("--option", "options", multiple=True, metavar="K=V", help="Given to the adapter."),
         click.option("--claim", "claims", multiple=True, metavar="PATH=VALUE", help=CLAIM),
     ):
@@ -37,17 +39,27 @@ def profiles(function: Command) -> Command:
     )(function)  # fmt: skip
 
 
-def chosen(target: str | None, adapter: str | None) -> Plugin:
-    """The broker to test: exactly one of the two names it. Raises click.UsageError, InvalidAdapter."""
-    if (target is None) == (adapter is None):
-        raise click.UsageError(f"give exactly one of TARGET ({', '.join(plugin.TARGETS)}) and --adapter")
-    if target is None:
-        return plugin.anybodys(adapter or "")
+def chosen(target: str | None, adapter: str | None, driver: str | None) -> Plugin:
+    """The broker to test: exactly one of the three names it. Raises click.UsageError, InvalidAdapter."""
+    if [target, adapter, driver].count(None) != 2:  # noqa: PLR2004 - all but one
+        known = ", ".join(plugin.TARGETS)
+        raise click.UsageError(f"give exactly one of TARGET ({known}), --adapter and --driver")
+    if adapter is not None:
+        return plugin.anybodys(adapter)
+    if driver is not None:
+        return _driven(driver)
     if target not in plugin.TARGETS:
         raise click.UsageError(
             f"there is no target {target!r}: choose from {', '.join(plugin.TARGETS)}, or give --adapter"
         )
     return plugin.ours(target)
+
+
+def _driven(words: str) -> Plugin:
+    try:
+        return plugin.driven(words)
+    except plugin.InvalidDriver as problem:
+        raise click.UsageError(str(problem)) from problem
 
 
 def pairs(texts: tuple[str, ...], option: str) -> dict[str, Any]:

@@ -34,12 +34,13 @@ from eventproof.spec import requirements
 )
 @click.option("--save", type=click.Path(path_type=Path, file_okay=False), help="Folder for the histories.")
 @visiting.server
-def command(scenario: Path, target: str | None, adapter: str | None, **given: Any) -> int:
+def command(scenario: Path, target: str | None, **given: Any) -> int:
     """Run SCENARIO on TARGET and tell what happened; exit code 1 if a claim was broken."""
-    plan, plugin, times = load(scenario), _options.chosen(target, adapter), given["times"]
+    plan, times = load(scenario), given["times"]
+    plugin = _options.chosen(target, given["adapter"], given["driver"])
     options, claiming = _options.pairs(given["options"], "--option"), _options.claiming(given["claims"])
     folder = given["save"] or Path("reports") / f"replay-{clock.now():%Y%m%dT%H%M%S}"
-    guest = visiting.guest({**given, "adapter": adapter}, options, target, folder, demand(plan))
+    guest = visiting.guest(given, options, target, folder, demand(plan))
     if guest is not None and not guest.visit.caps.large and without_oversize(plan) != plan:
         raise click.UsageError("the scenario has events beyond the payload limit: give --allow-large")
     if guest is not None and given["dry_run"]:

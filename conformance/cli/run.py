@@ -20,10 +20,10 @@ from eventproof.conformance.report import table
 from eventproof.conformance.report.report import Report
 from eventproof.conformance.suite import LARGEST, Plan, run
 
-TIERS = {"smoke": 40, "core": 200}  # scenarios
+TIERS = {"smoke": 40, "core": 200, "fault": 240}  # scenarios
 UNJUDGED = {"conformant without faults", "not claimed", "not checked"}
 FOLDER = click.Path(path_type=Path, file_okay=False)
-TIER = "smoke is a quick look, with too few scenarios for every verdict; core is the full run."
+TIER = "smoke: a quick look, too short for every verdict; core: all that needs no faults; fault: with faults."
 KEEP = "Scenarios and histories to save."
 BUDGET = "Seconds for making counterexamples smaller."
 
@@ -38,28 +38,27 @@ BUDGET = "Seconds for making counterexamples smaller."
 @click.option("--keep", type=click.Choice(["all", "failed"]), default="all", show_default=True, help=KEEP)
 @click.option("--budget", type=click.FloatRange(min=0), default=60.0, show_default=True, help=BUDGET)
 @visiting.server
-def command(target: str | None, adapter: str | None, **given: Any) -> int:
+def command(target: str | None, **given: Any) -> int:
     """Run generated scenarios on a broker and give a verdict per guarantee.
 
     TARGET is memory, nats (JetStream) or nats-core. A NATS server is started and stopped by this command, or
     given by --url: that one is never stopped, paused or configured; all that is made there has names of its
     own, stays below the caps, and is removed in the end.
     """
-    plan = _plan(target, adapter, **given)
+    plan = _plan(target, **given)
     if plan.guest is not None and given["dry_run"]:
         console.print(dry_run(plan.plugin, plan.guest, plan.count), crop=False)
         return CONFORMANT
     with Progress() as progress, visiting.interruptible(plan.guest):
         report = run(plan, progress)
-    console.print(table.render(report, plan.folder, _named(target, adapter, **given)), crop=False)
+    console.print(table.render(report, plan.folder, _named(target, **given)), crop=False)
     return exit_code(report, asked=bool(given["profiles"]))
 
 
-def _plan(target: str | None, adapter: str | None, **given: Any) -> Plan:
+def _plan(target: str | None, **given: Any) -> Plan:
     options = _options.pairs(given["options"], "--option")
-    folder = given["folder"] or _folder(target or "adapter")
-    plugin = _options.chosen(target, adapter)
-    given = {**given, "adapter": adapter}
+    folder = given["folder"] or _folder(target or ("driver" if given["driver"] else "adapter"))
+    plugin = _options.chosen(target, given["adapter"], given["driver"])
     return Plan(
         plugin=plugin,
         guest=visiting.guest(given, options, target, folder, demand(LARGEST)),
@@ -75,11 +74,12 @@ def _plan(target: str | None, adapter: str | None, **given: Any) -> Plan:
     )
 
 
-def _named(target: str | None, adapter: str | None, **given: Any) -> str:
+def _named(target: str | None, **given: Any) -> str:
     """The broker as `replay` has to be told of it."""
-    named = ["--adapter", adapter] if adapter else [target or ""]
-    if given["url"]:
-        named += ["--url", given["url"]]
+    named = [target] if target else []
+    for option in ("adapter", "driver", "url"):
+        if given[option]:
+            named += [f"--{option}", given[option]]
     for option, texts in (("--option", given["options"]), ("--claim", given["claims"])):
         named += [word for text in texts for word in (option, text)]
     return shlex.join(named)

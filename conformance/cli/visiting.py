@@ -76,8 +76,8 @@ def guest(
     except ValueError as problem:
         raise click.BadParameter(str(problem), param_hint="--namespace") from problem
     header = Header(
-        target=target or "", adapter=given["adapter"] or "", url=given["url"], namespace=visit.namespace,
-        options=options, started=clock.now().isoformat(timespec="seconds"),
+        target=target or "", adapter=given["adapter"] or "", driver=given["driver"] or "", url=given["url"],
+        namespace=visit.namespace, options=options, started=clock.now().isoformat(timespec="seconds"),
     )  # fmt: skip
     return Guest(visit=visit, demand=demand, header=header, manifest=Manifest(folder / NAME))
 

@@ -36,6 +36,7 @@ class Life:
             return
         if fault.do == "kill":
             self.dead, self.again = True, fault.ticks
+            self._run.record("consumer.killing", process=self._process)
             self._body.kill()
             self._end = asyncio.ensure_future(self._bury())
         else:

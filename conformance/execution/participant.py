@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Protocol
+from typing import Any, Protocol
+
+import msgspec
 
 from eventproof.adapters.claims import Claims
 from eventproof.adapters.policy import Policy
 from eventproof.adapters.port import DEFAULT_POLICY, Broker, Delivery, Receipt, Subscription
+from eventproof.conformance.driver.process import Process, open_process
 from eventproof.schemas.event import Event
 
 
@@ -106,3 +109,19 @@ async def likeness(
     """A participant with a connection of its own, to be severed."""
     async with connect() as broker:
         yield Likeness(broker, sever)
+
+
+class Embodied(msgspec.Struct, frozen=True):
+    """A participant in a process of its own."""
+
+    broker: Broker
+    body: Process
+
+
+@asynccontextmanager
+async def embodied(
+    command: Sequence[str], address: str, options: Mapping[str, Any]
+) -> AsyncIterator[Participant]:
+    """A participant served by a driver of its own (spec/driver.md). Raises DriverNotReady."""
+    async with open_process(command) as process, process.connect(address, **options) as broker:
+        yield Embodied(broker, process)

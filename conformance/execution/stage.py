@@ -6,8 +6,9 @@ import asyncio
 import signal
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -19,7 +20,8 @@ from eventproof.conformance.demand import weight
 from eventproof.conformance.execution.batches import Batch, batches
 from eventproof.conformance.execution.execute import execute
 from eventproof.conformance.execution.limits import Allowance, Pace
-from eventproof.conformance.execution.recovery import Recovery
+from eventproof.conformance.execution.participant import Participant, embodied, likeness
+from eventproof.conformance.execution.recovery import Recovery, broker_faults
 from eventproof.conformance.execution.run import Site
 from eventproof.conformance.execution.virtual import VirtualLoop
 from eventproof.conformance.execution.visiting import Guest, attached, preflight
@@ -57,6 +59,12 @@ class Stage:
         self._runs = 0
         self._size = AT_ONCE[site.facilities.clock] if terms is None else terms.at_once
         self._room = asyncio.Semaphore(self._size)
+
+    @property
+    def faults(self) -> frozenset[str]:
+        """Names of those that can be made here: of a broker only if it is our own."""
+        consumers = {"consumer-loss", "consumer-pause"} if self.site.spawn is not None else ()
+        return broker_faults(self.site.facilities) | frozenset(consumers)
 
     async def run(
         self, scenarios: Sequence[Scenario], done: Callable[[], None] = lambda: None
@@ -122,6 +130,7 @@ async def stage(
             offered = await stack.enter_async_context(guarded(offered, guest.header, guest.manifest))
         site = Site(
             connect=lambda: plugin.connect(address, **given),
+            spawn=_spawn(plugin, offered, address, given),
             claims=claims(admin.claims),
             offered=admin.claims,
             facilities=_limited(offered, admin.claims),
@@ -136,6 +145,18 @@ async def stage(
             yield Stage(site, name)
         else:
             yield Stage(site, guest.visit.namespace, allowance=Allowance(guest.visit.caps), terms=terms)
+
+
+def _spawn(
+    plugin: Plugin, offered: Facilities, address: str, given: Mapping[str, Any]
+) -> Callable[[], AbstractAsyncContextManager[Participant]] | None:
+    """How a participant comes about that can be killed: as its likeness where the broker is in this process,
+    else as a process of its own."""
+    if offered.sever is not None:
+        return partial(likeness, lambda: plugin.connect(address, **given), offered.sever)
+    if plugin.command is None:
+        return None
+    return partial(embodied, plugin.command, address, given)
 
 
 def _limited(offered: Facilities, claims: Claims) -> Facilities:

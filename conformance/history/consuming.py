@@ -41,8 +41,10 @@ class Consuming:
             **{f"{verb}.{outcome}": (self._acted, outcome) for verb in VERBS for outcome in OUTCOMES},
             "lease.lost": (self._lease_lost, ""),
             **dict.fromkeys(ENDS, (self._session_end, "")),
+            "consumer.killing": (self._process_dying, ""),
             "consumer.killed": (self._process_end, ""),
             "consumer.paused": (self._process_pause, ""),
+            "consumer.resumed": (self._process_resume, ""),
         }
 
     def _subscribe(self, record: Record, _: str) -> None:
@@ -153,9 +155,11 @@ class Consuming:
             self.index.others[record.kind].append(record)
         self._end(session, record)
 
+    def _process_dying(self, record: Record, _: str) -> None:
+        self.index.faults.dying(record)
+
     def _process_end(self, record: Record, _: str) -> None:
-        self.index.faults.strike(record)
-        self.index.faults.forget(record)
+        self.index.faults.died(record)
         for session in self.index.sessions.values():
             if session.process == record.process:
                 self._end(session, record)
@@ -172,7 +176,13 @@ class Consuming:
         self.index.faults.pause(record)
         for session in self.index.sessions.values():
             if session.process == record.process and session.ended == NEVER:
-                session.group.pauses.append(record.i)
+                session.group.pauses.setdefault(record.process, []).append((record.i, NEVER))
+
+    def _process_resume(self, record: Record, _: str) -> None:
+        self.index.faults.heal(record)
+        for group in self.index.groups.values():
+            spans = group.pauses.get(record.process, ())
+            group.pauses[record.process] = [(a, min(b, record.i)) for a, b in spans]
 
 
 def _settled(copy: Copy) -> int:

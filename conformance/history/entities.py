@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 from eventproof.adapters.policy import Policy
 from eventproof.conformance.history.record import Record
+from eventproof.schemas.deadletter import error_text
 
 NEVER: Final = sys.maxsize
 NANOSECONDS: Final = 1_000_000_000
@@ -83,6 +84,11 @@ class Act:
     def ended(self) -> int:
         """When it completed."""
         return self.done.i if self.done is not None else NEVER
+
+    @property
+    def told(self) -> str:
+        """The reason of a reject, as a dead letter can carry it."""
+        return error_text(self.invoke.reason)
 
 
 class Delivery:
@@ -160,7 +166,8 @@ class Session:
 class Group:
     """A consumer group on a topic. lanes: all deliveries by partition key, in order; dead: its dead
     letters by call; subscribing, subscribed: its first subscribe.invoke and .ok since it last existed;
-    deleted: the last group.deleted, 0 for none; waits: ns of its longest lease or delay."""
+    deleted: the last group.deleted, 0 for none; waits: ns of its longest lease or delay;
+    pauses: by process, the moments at which it stopped and went on."""
 
     def __init__(self, name: str, topic: str, policy: Policy) -> None:
         self.name = name
@@ -172,7 +179,7 @@ class Group:
         self.dead: dict[int, list[Record]] = {}
         self.drained: list[Record] = []
         self.positions: list[Record] = []
-        self.pauses: list[int] = []
+        self.pauses: dict[str, list[tuple[int, int]]] = {}
         self.subscribing = NEVER
         self.first_subscribing = NEVER
         self.subscribed = NEVER

@@ -24,10 +24,22 @@ CALLED: Final = {
     "broker.paused": "broker-pause",
     "broker.stopped": "broker-restart",
     "link.cut": "link-cut",
+    "consumer.killing": "consumer-loss",
     "consumer.killed": "consumer-loss",
     "consumer.paused": "consumer-pause",
 }
 IN_FLIGHT: Final = "in-flight"
+
+
+class Outage:
+    """A broker that is away, from a moment i and a time t (ns) until others; for a moment alone if no record
+    tells that it came back. The same of every link to it."""
+
+    __slots__ = ("end", "i", "t", "until")
+
+    def __init__(self, i: int, t: int) -> None:
+        self.i = self.end = i
+        self.t = self.until = t
 
 
 def after(moments: list[int], i: int) -> int:
@@ -62,6 +74,8 @@ class Faults:
         self.changed: defaultdict[str, list[int]] = defaultdict(list)
         self.heals: list[tuple[int, int]] = []
         self.left: dict[tuple[str, str], int] = {}
+        self.outages: list[Outage] = []
+        self._dying: dict[str, Outage] = {}
 
     def add(self, record: Record) -> None:
         """Note a broker or link fault."""
@@ -72,6 +86,7 @@ class Faults:
             self.cuts[record.process].append(record.i)
             return
         self.breaks.append(record.i)
+        self.outages.append(Outage(record.i, record.t))
         if record.kind in {"broker.killed", "broker.stopped"}:
             self._kills.append((record.i, name if name in NAMES else KILL))
 
@@ -80,6 +95,21 @@ class Faults:
         name = CALLED.get(record.kind) or (record.reason if record.reason in NAMES else KILL)
         self.named[record.process][name].append(record.i)
         return name
+
+    def dying(self, record: Record) -> None:
+        """Note that a process is being killed: the broker may know, and its last words are not read yet."""
+        self.strike(record)
+        self.cuts[record.process].append(record.i)
+        self._dying[record.process] = Outage(record.i, record.t)
+
+    def died(self, record: Record) -> None:
+        """Note that nothing more comes from a process that was killed."""
+        self.forget(record)
+        outage = self._dying.get(record.process)
+        if outage is None or outage.end != outage.i:
+            self.strike(record)
+        else:
+            outage.end = record.i
 
     def lie(self, start: int, end: int, process: str = "") -> Sequence[str]:
         """Names of the faults between two moments: of the broker, and of the process if one is named."""
@@ -100,6 +130,9 @@ class Faults:
     def heal(self, record: Record) -> None:
         """Note the end of a fault: of each one of its kind if it names no process."""
         self.heals.append((record.i, record.t))
+        for outage in self.outages if not record.process else ():
+            if outage.end == outage.i:
+                outage.end, outage.until = record.i, record.t
         self.forget(record)
 
     def forget(self, record: Record) -> None:
@@ -113,6 +146,21 @@ class Faults:
     def lasting(self) -> int:
         """When the first of the faults began that were never healed, or NEVER."""
         return min(self.left.values(), default=NEVER)
+
+    def in_outage(self, i: int) -> bool:
+        """Whether the broker was away at that moment."""
+        return any(outage.i < i < outage.end for outage in self.outages)
+
+    def away(self, start: int, end: int) -> int:
+        """ns for which the broker was away between two times: it does nothing then, and forgets nothing."""
+        return sum(max(0, min(o.until, end) - max(o.t, start)) for o in self.outages)
+
+    def forgotten(self, state: State, i: int) -> int:
+        """The last moment before i up to which the state may be gone, 0 for none: the end of an outage that
+        it need not survive, and its beginning while it lasts."""
+        gone = frozenset(self.uncovered(state))
+        ends = ((o.end if o.end < i else o.i) for o in self.outages if o.i in gone and o.i < i)
+        return max(ends, default=0)
 
     def covers_loss(self, state: State) -> bool:
         """Whether the state survives the loss of a consumer."""
@@ -130,6 +178,10 @@ class Faults:
         return self._uncovered[state]
 
     def ends(self, process: str, i: int) -> int:
-        """The first fault after i that ends the process's sessions at the broker."""
+        """The first fault after i that ends the process's sessions at the broker; i itself in an outage, and
+        while the process is dying: what is handed out then was fetched before it."""
+        dying = self._dying.get(process)
+        if self.in_outage(i) or (dying is not None and dying.i < i < dying.end):
+            return i
         first = after(self.breaks, i) if self.breaks else NEVER
         return min(first, after(self.cuts[process], i)) if process in self.cuts else first

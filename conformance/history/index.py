@@ -85,11 +85,11 @@ class Index:
     @cached_property
     def _losses(self) -> dict[tuple[str, str], list[int]]:
         return {
-            name: sorted({*self.faults.all, *group.pauses, *(s.ended for s in group.sessions)})
+            name: sorted({*self.faults.all, *(s.ended for s in group.sessions)})
             for name, group in self.groups.items()
         }
 
     def losses(self, group: Group) -> list[int]:
         """Moments at which a prefetched event can have been counted as an attempt and not handed out:
-        session ends and pauses of the group, broker and link faults."""
+        session ends of the group, broker and link faults."""
         return self._losses[group.topic, group.name]

@@ -8,7 +8,7 @@ from eventproof.conformance.history.record import Record
 
 KEPT = ("adapter.error", "stall", "publish.raw", "end")
 FAULTS = ("broker.killed", "broker.stopped", "broker.paused", "link.cut")
-HEALS = ("broker.resumed", "broker.ready", "link.healed", "consumer.resumed")
+HEALS = ("broker.resumed", "broker.ready", "link.healed")
 
 
 class Observing:

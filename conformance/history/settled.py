@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from eventproof.conformance.history.entities import NANOSECONDS, NEVER, Copy, Delivery
+from eventproof.conformance.history.entities import NANOSECONDS, NEVER, Copy, Delivery, Group
 from eventproof.conformance.history.faults import after, between
 from eventproof.conformance.history.index import Index
 from eventproof.conformance.history.record import Record
@@ -125,6 +125,17 @@ def delay_asked(delivery: Delivery, nack: Record, hand_out: int) -> int:
 
 
 def losses_since(index: Index, copy: Copy, at: int) -> int:
-    """Session ends, pauses and faults of the group between the publish of the copy and moment `at`."""
+    """Session ends and faults of the group between the publish of the copy and moment `at`, and pauses of its
+    members that were not over then and had not begun after it."""
     since = copy.call.i if copy.call is not None else 0
-    return between(index.losses(copy.group), since, at)
+    return between(index.losses(copy.group), since, at) + _pauses(copy.group, since, at)
+
+
+def losses_of(index: Index, group: Group) -> int:
+    """All session ends, faults and pauses of the group."""
+    return len(index.losses(group)) + _pauses(group, 0, NEVER)
+
+
+def _pauses(group: Group, since: int, at: int) -> int:
+    spans = (span for of_one in group.pauses.values() for span in of_one)
+    return sum(1 for start, end in spans if start < at and end > since)

@@ -12,6 +12,7 @@ from eventproof.conformance.scenario import (
     Act,
     Behaviour,
     Consumer,
+    Fault,
     Group,
     Payload,
     Policy,
@@ -22,8 +23,8 @@ from eventproof.conformance.scenario import (
 
 
 class Unit(NamedTuple):
-    """One thing of a scenario: a publish (a: call), a behaviour (a: group, b: call), a group (a), or a
-    consumer (a: group, b: its number)."""
+    """One thing of a scenario: a publish (a: call), a behaviour (a: group, b: call), a group (a), a consumer
+    (a: group, b: its number), or a fault (a: its place)."""
 
     kind: str
     a: int
@@ -42,6 +43,7 @@ def units(scenario: Scenario) -> list[Unit]:
         *consumers,
         *publishes,
         *(Unit("behaviour", b.group, b.call) for b in scenario.behaviours),
+        *(Unit("fault", place) for place in range(len(scenario.faults))),
     ]
 
 
@@ -60,7 +62,25 @@ def restrict(scenario: Scenario, kept: list[Unit]) -> Scenario:
         for b in scenario.behaviours
         if b.group in chosen and b.call in calls and Unit("behaviour", b.group, b.call) in keep
     )
-    return replace(scenario, publishers=tuple(filter(None, publishers)), groups=groups, behaviours=behaviours)
+    return replace(
+        scenario,
+        publishers=tuple(filter(None, publishers)),
+        groups=groups,
+        behaviours=behaviours,
+        faults=tuple(_faults(scenario, keep, chosen)),
+    )
+
+
+def _faults(scenario: Scenario, keep: set[Unit], chosen: list[int]) -> Iterator[Fault]:
+    """Those that are kept, and whom they befall is too."""
+    for place, fault in enumerate(scenario.faults):
+        if Unit("fault", place) not in keep:
+            continue
+        if fault.group is None:
+            yield fault
+        elif fault.group in chosen and Unit("consumer", fault.group, fault.consumer) in keep:
+            before = (Unit("consumer", fault.group, number) in keep for number in range(fault.consumer))
+            yield replace(fault, group=chosen.index(fault.group), consumer=sum(before))
 
 
 def _before(scenario: Scenario, kept: set[int]) -> list[int]:

@@ -32,7 +32,7 @@ async def _cut(scenario: Scenario, calls: set[int], attempt: Try) -> Scenario:
     kept = [
         u
         for u in units(scenario)
-        if u.kind in {"group", "consumer"} or (u.b if u.kind == "behaviour" else u.a) in calls
+        if u.kind in {"group", "consumer", "fault"} or (u.b if u.kind == "behaviour" else u.a) in calls
     ]
     candidate = restrict(scenario, kept)
     return candidate if await attempt([candidate]) == 0 else scenario

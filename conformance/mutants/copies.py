@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from eventproof.adapters.memory import Engine
 from eventproof.adapters.memory.state import Copy, Group, Session, Slot, Topic
 from eventproof.adapters.policy import Policy
@@ -33,9 +31,7 @@ class CutsLeasesShort(Engine):
         if slot.timer is not None and rarely(slot.copy.event.id):
             slot.timer.cancel()
             soon = group.policy.ack_timeout / 4
-            slot.timer = asyncio.get_running_loop().call_later(
-                soon, self.lease_ended, group, slot, slot.token
-            )
+            slot.timer = self.later(soon, self.lease_ended, group, slot, slot.token)
 
     def take_back(self, slot: Slot, *, lost: bool = False) -> None:
         super().take_back(slot, lost=lost and not rarely(slot.copy.event.id))

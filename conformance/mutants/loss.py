@@ -7,6 +7,7 @@ import asyncio
 from eventproof.adapters.errors import Indeterminate
 from eventproof.adapters.memory import Engine
 from eventproof.adapters.memory.state import Copy, Group, Session, Slot, Topic
+from eventproof.adapters.policy import Policy
 from eventproof.adapters.port import Receipt
 from eventproof.conformance.mutants.mutant import Mutant, rarely
 from eventproof.schemas.event import Event
@@ -79,6 +80,17 @@ class MissesOneGroup(Engine):
             super().enqueue(group, copy)
 
 
+class StartsTooLate(Engine):
+    """starts a group behind an event that the topic held before it"""
+
+    def start(self, topic: Topic, policy: Policy) -> int:
+        start = super().start(topic, policy)
+        return start + any(
+            rarely(copy.event.id) and "dlreason" not in copy.event.extensions
+            for copy in topic.log[start : start + 1]
+        )
+
+
 class StopsHandingOut(Engine):
     """hands out nothing more to a group after a certain event of it"""
 
@@ -115,6 +127,7 @@ MUTANTS = (
     Mutant(anomaly="B3", engine=ForgetsLostConsumers),
     Mutant(anomaly="B4", engine=CommitsAhead),
     Mutant(anomaly="B5", engine=MissesOneGroup),
+    Mutant(anomaly="B6", engine=StartsTooLate),
     Mutant(anomaly="L1", engine=StopsHandingOut),
     Mutant(anomaly="L2", engine=StopsConfirming),
     Mutant(anomaly="P4", engine=NeverAnswers),

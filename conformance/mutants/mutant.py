@@ -25,10 +25,12 @@ def rarely(*what: object) -> bool:
 
 
 class Mutant(msgspec.Struct, frozen=True, kw_only=True):
-    """A broken broker. anomaly: the code that must find it. options: how the memory broker is configured.
+    """A broken broker. anomaly: the code that must find it. fault: the name of
+    the one under which it is broken, "" for none. options: how the memory broker is configured.
     claims: from what such a memory broker claims to what this one does."""
 
     anomaly: str
+    fault: str = ""
     engine: type[Engine]
     options: Mapping[str, Any] = {}
     claims: Callable[[Claims], Claims] = lambda claims: claims

@@ -53,9 +53,7 @@ class LendsLonger(Engine):
         if slot.timer is not None:
             slot.timer.cancel()
             late = group.policy.ack_timeout * 1.5
-            slot.timer = asyncio.get_running_loop().call_later(
-                late, self.lease_ended, group, slot, slot.token
-            )
+            slot.timer = self.later(late, self.lease_ended, group, slot, slot.token)
 
     def wait(self, group: Group, slot: Slot, delay: float) -> None:
         super().wait(group, slot, delay * 1.5)

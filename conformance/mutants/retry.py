@@ -79,6 +79,14 @@ class BuriesTwice(Engine):
             super().bury(group, slot, reason, error)
 
 
+class SpoilsDeadLetters(Engine):
+    """changes an event in its dead letter"""
+
+    def dead_letter(self, group: Group, slot: Slot, reason: Reason, error: str) -> Event:
+        dead = super().dead_letter(group, slot, reason, error)
+        return dead.with_extensions(partitionkey="spoilt") if rarely(slot.copy.event.id) else dead
+
+
 class ForgetsReasons(Engine):
     """does not say in the dead letter why the consumer rejected the event"""
 
@@ -177,8 +185,9 @@ MUTANTS = (
     Mutant(anomaly="E4", engine=BuriesTooEarly),
     Mutant(anomaly="E5", engine=LosesDeadLetters),
     Mutant(anomaly="E6", engine=RetriesTheDead),
-    Mutant(anomaly="E7", engine=BuriesTwice),
-    Mutant(anomaly="E7", engine=ForgetsReasons),
+    Mutant(anomaly="E7", engine=SpoilsDeadLetters),
+    Mutant(anomaly="E7c", engine=ForgetsReasons),
+    Mutant(anomaly="E7n", engine=BuriesTwice),
     Mutant(anomaly="E8", engine=BlockedByPoison),
     Mutant(anomaly="F1", engine=OverfillsSessions),
     Mutant(anomaly="F2", engine=DeliversExpired),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import Counter
 from itertools import pairwise
 
@@ -32,11 +31,9 @@ def _too_low(index: Index, tally: Tally) -> None:
 
 
 def _forgotten(index: Index, copy: Copy, delivery: Delivery) -> int:
-    """The last fault before the hand-out that its attempts need not survive, or 0."""
-    undone = index.faults.uncovered("attempts")
-    at = bisect_left(undone, delivery.i)
+    """The last moment before the hand-out up to which its attempts may be forgotten, or 0."""
     deleted = copy.group.deleted
-    return max(undone[at - 1] if at else 0, deleted if deleted < delivery.i else 0)
+    return max(index.faults.forgotten("attempts", delivery.i), deleted if deleted < delivery.i else 0)
 
 
 def _judge_low(index: Index, tally: Tally, before: Delivery, delivery: Delivery, times: int) -> None:
@@ -78,24 +75,31 @@ def _too_high(index: Index, tally: Tally) -> None:
 
 def _overrun(index: Index, tally: Tally) -> None:
     """Handed out more often than max_attempts allows; where the count may be too low, each loss that it need
-    not survive allows one more. Exercised: copies handed out max_attempts times."""
+    not survive allows one more. A group that was deleted begins anew.
+    Exercised: copies handed out max_attempts times."""
     for group in index.groups.values():
         limit = group.policy.max_attempts
         for copy in group.copies if limit is not None else ():
-            if limit is None or len(copy.deliveries) < limit:
+            handed = _of_one_life(copy)
+            if limit is None or len(handed) < limit:
                 continue
             tally.exercised += 1
-            if len(copy.deliveries) <= limit:
-                continue
-            last = copy.deliveries[-1]
-            if len(copy.deliveries) > limit + _allowance(index, copy, last.i):
+            if len(handed) > limit and len(handed) > limit + _allowance(index, copy, handed[-1].i):
                 tally.violate(
-                    f"Group {group.name} was handed {copy.name} {len(copy.deliveries)} times; {limit} are"
-                    " allowed.",
-                    tuple(d.i for d in copy.deliveries[-10:]),
+                    f"Group {group.name} was handed {copy.name} {len(handed)} times; {limit} are allowed.",
+                    tuple(d.i for d in handed[-10:]),
                     copy.calls,
                     group,
                 )
+
+
+def _of_one_life(copy: Copy) -> list[Delivery]:
+    """The hand-outs before or since the group was deleted, whichever are more."""
+    deleted = copy.group.deleted
+    if not copy.first.i < deleted < copy.deliveries[-1].i:
+        return copy.deliveries
+    before = [d for d in copy.deliveries if d.i < deleted]
+    return max(before, copy.deliveries[len(before) :], key=len)
 
 
 def _allowance(index: Index, copy: Copy, until: int) -> int:
@@ -109,8 +113,9 @@ def _allowance(index: Index, copy: Copy, until: int) -> int:
 
 def _early(index: Index, tally: Tally) -> None:
     """Handed out again sooner after a confirmed nack than its delay (asked for, or the policy's) minus slack.
-    A session end or a fault in between excuses, unless delays survive it.
-    Exercised: redeliveries after a nack with a delay."""
+    A session end or a fault in between excuses, unless delays survive it; so does what had permitted another
+    delivery before the nack was invoked, for then that was on its way. Void where its lease may have ended.
+    Exercised: redeliveries after a nack with a delay of a hand-out that still held the copy."""
     for copy in index.redelivered:
         nacks = sorted(
             a.invoke.i for d in copy.deliveries for a in d.acts if a.verb == "nack" and not a.refused
@@ -139,6 +144,8 @@ def _own(delivery: Delivery, again: Delivery) -> int:
 
 def _excused(index: Index, delivery: Delivery, act: Act, again: Delivery) -> bool:
     since, session, claims = act.invoke.i, delivery.session, index.claims
+    if hold(index, delivery, act.invoke) is Hold.ENDED:
+        return True
     durable = claims.backoff == "durable" or index.faults.covers_loss("delays")
     ended = min(session.ended, after(index.faults.cuts.get(session.process, []), since))
     if not durable and ended < again.i:
@@ -153,7 +160,8 @@ def _judge_delay(
     waited = again.t - act.invoke.t
     if waited >= delay:
         return
-    if waited >= delay - index.slack_over(act.invoke.t, again.t):
+    on_its_way = hold(index, delivery, act.invoke) is Hold.UNSURE
+    if on_its_way or waited >= delay - index.slack_over(act.invoke.t, again.t):
         tally.void += 1
         return
     copy = delivery.copy

@@ -141,8 +141,8 @@ def _by(call: Call) -> int:
 
 def _false_dedup(index: Index, tally: Tally) -> None:
     """Answered duplicate, though no other call of the event can have been recognised: none invoked before the
-    answer is open or indeterminate, and each earlier confirmed one lies further back than W plus slack, or
-    there is none. The event is lost.
+    answer is open or indeterminate, and each earlier confirmed one lies further back than W plus slack and
+    what the broker was away meanwhile, or there is none. The event is lost.
     Exercised: calls answered duplicate."""
     for call in index.calls.values():
         done = call.done
@@ -155,7 +155,8 @@ def _false_dedup(index: Index, tally: Tally) -> None:
         window = _window(index, call.invoke.topic)
         if window is None and others:
             continue
-        gap = min((call.invoke.t - c.done.t for c in others if c.done is not None), default=None)
+        gaps = (call.invoke.t - c.done.t - _away(index, c.done, done) for c in others if c.done is not None)
+        gap = min(gaps, default=None)
         if gap is not None and window is not None and gap <= window + index.slack:
             tally.void += gap > window
             continue
@@ -165,6 +166,11 @@ def _false_dedup(index: Index, tally: Tally) -> None:
             (*(c.i for c in others), call.i, done.i),
             (*(c.number for c in others), call.number),
         )
+
+
+def _away(index: Index, since: Record, until: Record) -> int:
+    """ns in which the broker could not forget an identity, since it was away."""
+    return index.faults.away(since.t, until.t)
 
 
 def _dedup_ghost(index: Index, tally: Tally) -> None:

@@ -37,6 +37,7 @@ def _poison(index: Index, tally: Tally) -> None:
     were handed out before it: each after the failing event had waited out a delay or lease longer than the
     slack, and to a next that had been open for longer than the slack with the event ready, and room for it
     in the session.
+    What waited while a fault befell the broker or a member is left out: that one may have had it.
     Lanes are keys or partitions, as isolation is claimed, else partitions; under `topic` nothing is judged.
     Exercised: failing events with two more attempts around which another lane had an owed event."""
     if index.claims.isolation == "topic":
@@ -158,7 +159,19 @@ def _waiting(index: Index, group: Group) -> list[Waiting]:
         lane = _lane(index, call, _partition(call))
         if lane:
             found.append(Waiting(max(call.confirmed, busy.get(lane, 0)), NEVER, lane, call))
-    return sorted((event for event in found if event.ready < NEVER), key=lambda event: event.ready)
+    waited = (event for event in found if event.ready < NEVER and not _with_the_fallen(index, group, event))
+    return sorted(waited, key=lambda event: event.ready)
+
+
+def _with_the_fallen(index: Index, group: Group, event: Waiting) -> bool:
+    """Whether a fault lay in its wait: it may have been with a member that stood still or was killed."""
+    if not index.faults.named:
+        return False
+    processes = dict.fromkeys(session.process for session in group.sessions)
+    spans = (span for of_one in group.pauses.values() for span in of_one)
+    return any(index.faults.lie(event.ready, event.handed, process) for process in processes) or any(
+        start < event.handed and end > event.ready for start, end in spans
+    )
 
 
 def _partition(call: Call) -> int:

@@ -9,9 +9,8 @@ from typing import NamedTuple
 from eventproof.conformance.history.entities import NEVER, Call, Copy, Delivery, Group
 from eventproof.conformance.history.faults import after
 from eventproof.conformance.history.index import Index
-from eventproof.conformance.history.owed import consumed_before, drained, missing, owed, owed_calls
-from eventproof.conformance.history.record import Record
-from eventproof.conformance.history.settled import expired, in_settlement, possibly_settled, released
+from eventproof.conformance.history.owed import consumed_before, drained, missing, owed_calls
+from eventproof.conformance.history.settled import expired, in_settlement, released
 from eventproof.conformance.rules.rule import Tally, rule
 
 
@@ -117,12 +116,22 @@ def _report_lost(index: Index, tally: Tally, group: Group, call: Call, proof: in
 
 def _owed_in_lanes(index: Index, group: Group) -> Sequence[Call]:
     """Calls owed in a lane of which something was delivered."""
-    if index.claims.ordering.scope == "none" or not group.copies:
-        return ()
-    if index.claims.ordering.scope == "topic":
-        return owed_calls(index, group)
-    lanes = group.lanes.keys() - {""}
-    return [call for call in owed_calls(index, group) if call.invoke.key in lanes]
+    return [call for call in owed_calls(index, group) if _in_lane(index, group, call)]
+
+
+def _in_lane(index: Index, group: Group, call: Call) -> bool:
+    """Whether something of the call's lane was delivered."""
+    scope, key = index.claims.ordering.scope, call.invoke.key
+    if scope == "none":
+        return False
+    return bool(group.copies) if scope == "topic" else bool(key) and key in group.lanes
+
+
+def _proven_lost(index: Index, group: Group) -> dict[Call, int]:
+    """The calls lost for the group by B1 or B2, each with the record that proves it."""
+    lost = dict(_lost_calls(index, group))
+    lost.update((c, d.i) for c, d in _overtaken(index, group) if not _may_be_coming(group, d))
+    return lost
 
 
 class Abandoned(NamedTuple):
@@ -187,47 +196,6 @@ def _failed(index: Index, copy: Copy, before: int) -> bool:
     return not in_settlement(first, NEVER) and released(index, first) < before
 
 
-def _premature_settle(index: Index, tally: Tally) -> None:
-    """The group's settled position passed a copy that it was owed or handed, and that was not even possibly
-    settled then. Exercised: copies passed by a position that was read."""
-    for group in index.groups.values():
-        for partition in {r.partition for r in group.positions}:
-            copies = sorted(_placed(index, group, partition))
-            at = 0
-            for record in (r for r in group.positions if r.partition == partition and r.position.isdecimal()):
-                while at < len(copies) and copies[at][0] <= int(record.position):
-                    tally.exercised += 1
-                    _judge_passed(index, tally, group, copies[at][1], record)
-                    at += 1
-
-
-def _placed(index: Index, group: Group, partition: int) -> Iterator[tuple[int, int]]:
-    """(position, call) of the copies in the partition that the group was owed or handed."""
-    for call in index.topics.get(group.topic, ()):
-        copy, done = group.delivered(call.number), call.done
-        where = copy.first.record if copy is not None else done
-        if where is None or where.partition != partition or not where.position.isdecimal():
-            continue
-        if copy is not None or (owed(index, call, group) and not call.duplicate):
-            yield int(where.position), call.number
-
-
-def _judge_passed(index: Index, tally: Tally, group: Group, number: int, record: Record) -> None:
-    copy, call = group.delivered(number), index.calls[number]
-    if number in group.dead or (copy is not None and possibly_settled(index, copy, record)):
-        return
-    if (copy is None and call.ended > record.i) or consumed_before(index, call, group):
-        return
-    handed = tuple(d.i for d in copy.deliveries if d.i < record.i) if copy is not None else ()
-    tally.violate(
-        f"Group {group.name} counts everything up to position {record.position} of partition"
-        f" {record.partition} as settled, but call {number} at or before it was not acked.",
-        (call.i, *handed[-3:], record.i),
-        (number,),
-        group,
-    )
-
-
 def _fan_out_miss(index: Index, tally: Tally) -> None:
     """Lost for one group (B1 or B2) while another group was handed it.
     Exercised: calls owed to a group that another group was handed, and of which it is known whether they
@@ -236,8 +204,7 @@ def _fan_out_miss(index: Index, tally: Tally) -> None:
         others = [g for g in index.groups.values() if g is not group and g.topic == group.topic]
         if not others:
             continue
-        lost = dict(_lost_calls(index, group))
-        lost.update((c, d.i) for c, d in _overtaken(index, group) if not _may_be_coming(group, d))
+        lost = _proven_lost(index, group)
         unknown = set(missing(index, group)) - lost.keys()
         for call in owed_calls(index, group):
             known = call not in unknown
@@ -252,6 +219,27 @@ def _fan_out_miss(index: Index, tally: Tally) -> None:
                     (call.number,),
                     group,
                 )
+
+
+def _missed_start(index: Index, tally: Tally) -> None:
+    """Lost for a group that starts at the earliest event (B1 or B2), though its publish had been confirmed
+    before the group's first subscribe was invoked. Exercised: such calls owed to the group, if it was drained
+    after them or was handed something of their lane."""
+    for group in index.groups.values():
+        if group.policy.start != "earliest":
+            continue
+        proof, start = drained(index, group), group.first_subscribing
+        before = [call for call in owed_calls(index, group) if call.confirmed < start]
+        tally.exercised += sum(call.ended < proof or _in_lane(index, group, call) for call in before)
+        lost = _proven_lost(index, group) if before else {}
+        for call in (call for call in before if call in lost):
+            tally.violate(
+                f"Call {call.number} was confirmed before group {group.name} first subscribed and never"
+                " reached it, though it starts at the earliest event.",
+                (call.i, call.confirmed, start, lost[call]),
+                (call.number,),
+                group,
+            )
 
 
 def _unseen(index: Index, tally: Tally) -> None:
@@ -275,6 +263,6 @@ def _unseen(index: Index, tally: Tally) -> None:
 LOST_IN_THE_MIDDLE = rule("B1", "lost in the middle", _lost_in_the_middle)
 LOST = rule("B2", "lost", _lost)
 LOST_REDELIVERY = rule("B3", "lost redelivery", _lost_redelivery)
-PREMATURE_SETTLE = rule("B4", "premature settle", _premature_settle)
 FAN_OUT_MISS = rule("B5", "fan-out miss", _fan_out_miss)
+MISSED_START = rule("B6", "missed start", _missed_start)
 UNSEEN = rule("B7", "unseen", _unseen)

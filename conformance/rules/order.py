@@ -134,7 +134,7 @@ def _report_disagreement(tally: Tally, one: Group, other: Group, here: Pair, the
     )
 
 
-REORDERED = rule("D1", "reordered", _reordered)
-REORDERED_PIPELINED = rule("D1p", "reordered while pipelined", _reordered_pipelined)
+REORDERED = rule("D1", "reorder", _reordered)
+REORDERED_PIPELINED = rule("D1p", "reorder of pipelined publishes", _reordered_pipelined)
 INVERTED = rule("D3", "real-time inversion", _inverted)
 DISAGREEMENT = rule("A7", "disagreement", _disagreement)

@@ -11,7 +11,6 @@ A redelivery r follows the previous hand-out p of the copy to the group.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Literal, NamedTuple
@@ -78,9 +77,7 @@ def _standing(index: Index, settlements: list[Settlement], again: Delivery) -> S
     if not settlements or settlements[0].i > again.i:
         return None
     forgotten = again.copy.group.deleted if again.copy.group.deleted < again.i else 0
-    undone = index.faults.uncovered("acks")
-    at = bisect_right(undone, again.i)
-    forgotten = max(forgotten, undone[at - 1]) if at else forgotten
+    forgotten = max(forgotten, index.faults.forgotten("acks", again.i))
     for settlement in settlements:
         if settlement.i > again.i:
             break

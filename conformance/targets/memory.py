@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from uuid import uuid4
 
 from eventproof.adapters import memory
-from eventproof.adapters.memory import Engine, engine_at
+from eventproof.adapters.memory import Engine, MemoryBroker, engine_at
 from eventproof.adapters.port import Broker
 from eventproof.conformance.events import call_of
 from eventproof.conformance.history.record import LogEntry
@@ -61,6 +61,26 @@ class MemoryTarget:
 
     async def positions(self, topic: str, group: str) -> Mapping[int, str]:
         return self._engine.positions(self._engine.topic(topic).groups[group])
+
+    def kill(self) -> None:
+        self._engine.kill()
+
+    async def revive(self) -> None:
+        self._engine.revive()
+
+    async def restart(self) -> None:
+        self._engine.stop()
+        self._engine.revive()
+
+    def freeze(self) -> None:
+        self._engine.freeze()
+
+    def thaw(self) -> None:
+        self._engine.thaw()
+
+    def sever(self, broker: Broker) -> None:
+        assert isinstance(broker, MemoryBroker), "a connection of this target"
+        broker.sever()
 
     def versions(self) -> Mapping[str, str]:
         return {"eventproof": version("eventproof")}

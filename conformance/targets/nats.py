@@ -122,13 +122,38 @@ class NatsTarget:
 
     async def restart(self) -> None:
         """Raises Unsupported for a server that is not ours."""
+        async with self._back():
+            await self._own.restart()
+
+    def kill(self) -> None:
+        """Raises Unsupported for a server that is not ours."""
+        self._own.kill()
+
+    async def revive(self) -> None:
+        async with self._back():
+            await self._own.revive()
+
+    def freeze(self) -> None:
+        """Raises Unsupported for a server that is not ours."""
+        self._own.freeze()
+
+    def thaw(self) -> None:
+        self._own.thaw()
+
+    @property
+    def _own(self) -> NatsServer:
         if self.server is None:
-            raise Unsupported("only a server that the suite started is restarted")
+            raise Unsupported("faults befall only a server that the suite started")
+        return self.server
+
+    @asynccontextmanager
+    async def _back(self) -> AsyncIterator[None]:
+        """Wait in the end until the connection for administration is back; it may have noticed nothing."""
         back, link = asyncio.Event(), self._link
         link.on_reconnect.add(back.set)
         try:
-            await self.server.restart()
-            await back.wait()  # it may not even have noticed yet
+            yield
+            await back.wait()
         finally:
             link.on_reconnect.discard(back.set)
 

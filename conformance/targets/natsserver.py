@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import json
 import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
-from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import ClassVar, Final
 
 from eventproof.adapters.errors import EventproofError
+from eventproof.conformance.processes import die_with_parent
 
 START: Final = 10.0  # seconds within which a server must be ready
 STOP: Final = 10.0
 MAX_PAYLOAD: Final = 65536
 _POLL: Final = 0.005
 _PREFIX: Final = "eventproof-nats-"
-_PR_SET_PDEATHSIG: Final = 1
 _MEMORY: Final = "/dev/shm"  # noqa: S108 - a folder of our own is made in it
 _MEMORY_NEEDED: Final = 2 << 30
 _CONFIG: Final = """\
@@ -119,7 +116,7 @@ class NatsServer:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,  # a Ctrl-C of the user is ours to handle, in order
-            preexec_fn=_die_with_parent(),  # noqa: PLW1509 - one system call, prepared before the fork
+            preexec_fn=die_with_parent(),  # noqa: PLW1509 - one system call, prepared before the fork
         )
         try:
             self._port = await asyncio.wait_for(self._ready(self._process), START)
@@ -139,6 +136,26 @@ class NatsServer:
             process.kill()
             await asyncio.to_thread(process.wait)
         self._ports_file(process).unlink(missing_ok=True)
+
+    def kill(self) -> None:
+        """SIGKILL: what was not written is lost, and the page cache stays."""
+        if self._process is not None:
+            self._process.kill()
+
+    async def revive(self) -> None:
+        """Start again after a kill: same address, same data."""
+        await self.stop(signal.SIGKILL)
+        await self.start()
+
+    def freeze(self) -> None:
+        """SIGSTOP."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
 
     async def restart(self) -> None:
         """Stop in order and start again: same address, same data."""
@@ -205,18 +222,3 @@ def _parent() -> Path:
     if os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free >= _MEMORY_NEEDED:
         return Path(_MEMORY)
     return Path(tempfile.gettempdir())
-
-
-def _die_with_parent() -> Callable[[], None] | None:
-    """On Linux the kernel kills the server when we die, however that happens."""
-    if sys.platform != "linux":
-        return None
-    prctl = ctypes.CDLL(None, use_errno=True).prctl
-    parent = os.getpid()
-
-    def ask_kernel() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # died before the call
-            os._exit(1)
-
-    return ask_kernel

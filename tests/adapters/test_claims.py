@@ -86,9 +86,12 @@ MEMORY = {
     "fencing": "broker", "redelivery.nack": "true", "redelivery.lease_end": "true",
     "redelivery.consumer_loss": "true", "backoff": "durable", "attempts.never_low": "true",
     "attempts.never_high": "true", "dead_letter": "one-across-crash", "idempotent_publish": "true",
-    "positions": "true", "publish_dedup.scope": "topic", "survives.messages": "consumer-loss",
-    "survives.acks": "consumer-loss", "survives.attempts": "consumer-loss",
-    "survives.delays": "consumer-loss", "replay": "earliest", "expiry": "true", "flow.max_in_flight": "true",
+    "positions": "true", "publish_dedup.scope": "topic", "replay": "earliest", "expiry": "true",
+    "flow.max_in_flight": "true",
+    **dict.fromkeys(
+        [f"survives.{state}" for state in ("messages", "acks", "attempts", "delays", "dedup")],
+        "consumer-loss broker-kill",
+    ),
 }  # fmt: skip
 
 

@@ -41,7 +41,7 @@ def test_run_judges_the_memory_broker_conformant_and_saves_everything(eventproof
     assert re.search(r"240 scenarios, \d+ operations", ended.out)
     assert ended.out.rstrip().endswith("report: out")
     report = saved(Path("out"))
-    assert report.profiles.pop("durable") == "not claimed"
+    assert report.profiles.pop("durable") == "not checked"
     assert report.profiles.pop("groups") == "conformant without faults"
     assert set(report.profiles.values()) == {"conformant"}
     assert report.counts.unproven == report.counts.indeterminate == 0

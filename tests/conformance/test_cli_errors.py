@@ -140,7 +140,7 @@ def test_a_broker_that_cannot_be_reached_is_one_line(eventproof: Any) -> None:
 
 
 def test_an_interrupted_run_is_one_line(eventproof: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*given: object) -> None:
+    def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(suite.strategies, "generate", interrupted)

@@ -150,6 +150,8 @@ class Books:
     async def restart(self) -> None:
         raise AssertionError
 
+    kill = revive = freeze = thaw = restart
+
 
 @asynccontextmanager
 async def guarding(books: Any, manifest: Manifest) -> Any:
@@ -161,7 +163,8 @@ def test_what_is_made_is_listed_before_and_removed_in_the_end(manifest: Manifest
     async def story() -> None:
         books = Books(manifest)
         async with guarding(books, manifest) as offered:
-            assert offered.restart is None
+            faults = (offered.kill, offered.revive, offered.restart, offered.freeze, offered.thaw)
+            assert set(faults) == {None}
             for topic in TOPICS:
                 await offered.provision(topic, partitions=1, window=None)
             await offered.remove(TOPICS[:1])

@@ -22,7 +22,8 @@ EVERY_KIND = (
     *(f"subscribe.{step}" for step in ("invoke", "ok", "rejected", "indeterminate")),
     *(f"{verb}.{end}" for verb in VERBS for end in ("invoke", "ok", "rejected", "indeterminate")),
     "next.invoke", "deliver", "lease.lost", "session.closed", "session.lost", "session.ended",
-    "consumer.killed", "consumer.paused", "consumer.resumed", "broker.killed", "broker.paused",
+    "consumer.killing", "consumer.killed", "consumer.paused", "consumer.resumed",
+    "broker.killed", "broker.stopped", "broker.paused",
     "broker.resumed", "broker.ready", "link.cut", "link.healed", "topic.changed", "group.deleted",
     "group.position", "dead", "probe", "drained", "log.read", "stall", "adapter.error", "end",
 )  # fmt: skip

@@ -432,6 +432,12 @@ def test_cnf_005_what_was_not_drained_is_not_lost() -> None:
     assert judged([told.history()])["DLV-001"].state == "fail"
 
 
+@pytest.mark.parametrize("isolation", ["none", "topic", "partition", "key"])
+def test_red_006_is_not_asked_of_who_has_one_lane(isolation: Any) -> None:
+    verdict = judged([Story(msgspec.structs.replace(STRONG, isolation=isolation)).history()])["RED-006"]
+    assert verdict.state == ("inconclusive" if isolation in {"partition", "key"} else "not claimed")
+
+
 def test_the_spec_names_the_claims_that_each_profile_stands_on() -> None:
     text = (Path(next(iter(spec.__path__))) / "README.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| `(\w+)` \| [^|]* \|([^|]*)\|$", text, re.MULTILINE))

@@ -53,7 +53,7 @@ def but(**claims: object) -> Callable[[Claims], Claims]:
 
 LIES = (
     Lie("nak_without_delay", "E3", but(backoff="none"), occasion=held_off),
-    Lie("core_nats", "B2", but(loss="may"), also=frozenset({"B1", "B5"}), occasion=away),
+    Lie("core_nats", "B2", but(loss="may"), also=frozenset({"B1", "B5", "B6"}), occasion=away),
     Lie(
         "shared_durable",
         "D2",
@@ -67,7 +67,7 @@ LIES = (
         "auto_ack",
         "B3",
         but(loss="may", redelivery=Redelivery()),
-        also=frozenset({"B1", "B2", "B4", "B5"}),
+        also=frozenset({"B1", "B2", "B4", "B5", "B6"}),
         occasion=does("nack", "leave", "abandon"),
     ),
     Lie("retry_after_timeout", "C4", but(idempotent_publish=False)),

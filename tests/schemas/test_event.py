@@ -246,6 +246,7 @@ def test_the_hash_is_that_of_the_identity():
 def test_env_003_identity_is_unambiguous():
     assert event(source="/a%20b", id="c d").identity == "%2Fa%2520b c%20d"
     assert event(source="/a", id="é/1").identity == "%2Fa %C3%A9%2F1"
+    assert event(source="a-._~Z9", id="-._~!*'()+").identity == "a-._~Z9 -._~%21%2A%27%28%29%2B"
 
 
 def test_extensions_are_changed_by_new_values():

@@ -21,11 +21,15 @@ class Entry:
 
 @dataclass
 class Handed:
-    """One hand-out. verb: the one that settled it."""
+    """One hand-out. verb: the one that settled it. tried: one whose outcome is not known, as the session was
+    severed by then."""
 
     entry: Entry
     attempt: int
+    session: int
     verb: str = ""
+    tried: str = ""
+    severed: bool = False
 
 
 @dataclass
@@ -77,15 +81,19 @@ class Model:
     def hand_out(self, entry: Entry, session: int, now: float) -> None:
         entry.state, entry.holder, entry.due = "out", session, now + LEASE
         entry.attempt += 1
-        self.handed.append(Handed(entry, entry.attempt))
+        self.handed.append(Handed(entry, entry.attempt, session))
 
     def settle(self, handed: Handed, verb: str, delay: float | None, now: float) -> str:
         """What the verb raises, "" for nothing."""
         entry = handed.entry
         if handed.verb:
             return "" if handed.verb == verb else "AlreadySettled"
+        if handed.tried and verb not in {handed.tried, "extend"}:
+            return "AlreadySettled"
         if entry.state != "out" or entry.attempt != handed.attempt:
             return "LeaseExpired"
+        if handed.severed:
+            return self.in_doubt(handed, verb)
         if verb == "extend":
             entry.due = now + LEASE
             return ""
@@ -100,6 +108,23 @@ class Model:
             wait = BACKOFF[entry.attempt - 1] if delay is None else delay
             entry.state, entry.due = "delayed", now + wait
         return ""
+
+    def in_doubt(self, handed: Handed, verb: str) -> str:
+        if verb == "extend":
+            return "AlreadySettled" if handed.tried else "Indeterminate"
+        handed.tried = verb
+        return "Indeterminate"
+
+    def sever(self, session: int) -> None:
+        for handed in self.handed:
+            handed.severed |= handed.session == session
+        for entry in self.entries:
+            entry.holder = -1 if entry.holder == session else entry.holder
+
+    def kill(self) -> None:
+        for entry in self.entries:
+            if entry.state == "out":
+                self.fail(entry)
 
     def leave(self, session: int) -> None:
         for entry in self.entries:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eventproof.adapters.delivery import LeasedDelivery
-from eventproof.adapters.errors import Rejected
+from eventproof.adapters.errors import Indeterminate, Rejected
 from eventproof.adapters.memory import engine_at
 from eventproof.adapters.memory.broker import MemoryBroker
 from eventproof.adapters.policy import Policy
@@ -26,7 +26,8 @@ ACTS = st.one_of(
     st.tuples(st.sampled_from(["ack", "nack", "reject", "extend"]), SMALL, st.none()),
     st.tuples(st.just("nack"), SMALL, st.sampled_from([0.5, 7.5])),
     st.tuples(st.just("pass"), st.sampled_from([1, 3, 11]), st.none()),
-    st.tuples(st.just("rejoin"), SMALL, st.none()),
+    st.tuples(st.sampled_from(["rejoin", "sever"]), SMALL, st.none()),
+    st.tuples(st.sampled_from(["kill", "stop", "freeze"]), st.sampled_from([0, 1, 11]), st.none()),
 )
 PLAYS = st.integers(1, 60).flatmap(lambda size: st.lists(ACTS, min_size=size, max_size=size))
 
@@ -39,6 +40,7 @@ class Play:
         self.lane = lane
         self.model = Model()
         self.sessions = sessions
+        self.members: list[MemoryBroker] = [broker] * len(sessions)
         self.subscriptions: list[Any] = [None] * len(sessions)
         self.deliveries: list[LeasedDelivery] = []
 
@@ -50,9 +52,10 @@ class Play:
         elif act == "pass":
             await asyncio.sleep(number)
             self.model.pass_time(at())
-        elif act == "rejoin":
-            self.model.leave(number % len(self.sessions))
-            await self.join(number % len(self.sessions))
+        elif act in {"rejoin", "sever"}:
+            await self.lose(act, number % len(self.sessions))
+        elif act in {"kill", "stop", "freeze"}:
+            await self.stand_still(act, number)
         elif self.deliveries:
             await self.settle(act, max(len(self.deliveries) - 1 - number, 0), detail)
         group = engine_at(URL).topic("orders").groups["a"]
@@ -60,8 +63,31 @@ class Play:
 
     async def join(self, session: int) -> None:
         await self.sessions[session].aclose()
-        subscription = self.broker.subscribe("orders", group="a", policy=POLICY)
+        member = await self.sessions[session].enter_async_context(memory())
+        subscription = member.subscribe("orders", group="a", policy=POLICY)
         self.subscriptions[session] = await self.sessions[session].enter_async_context(subscription)
+        self.members[session] = member
+
+    async def lose(self, act: str, session: int) -> None:
+        if act == "sever":
+            self.members[session].sever()
+            self.model.sever(session)
+        else:
+            self.model.leave(session)
+        await self.join(session)
+
+    async def stand_still(self, act: str, seconds: float) -> None:
+        engine = engine_at(URL)
+        getattr(engine, act)()
+        await asyncio.sleep(seconds)
+        engine.revive()
+        if act == "freeze":
+            self.model.pass_time(at())
+            return
+        self.model.kill()
+        self.model.pass_time(at())
+        for session in range(len(self.sessions)):
+            await self.join(session)
 
     async def publish(self, name: str, key: str | None) -> None:
         receipt = await self.broker.publish("orders", event(name, key))
@@ -93,7 +119,7 @@ class Play:
         outcome = ""
         try:
             await getattr(delivery, verb)(**arguments)
-        except Rejected as refusal:
+        except (Rejected, Indeterminate) as refusal:
             outcome = type(refusal).__name__
         assert outcome == expected
 

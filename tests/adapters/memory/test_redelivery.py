@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from eventproof.adapters.errors import AlreadySettled, LeaseExpired, Unsupported
+from eventproof.adapters.errors import AlreadySettled, LeaseExpired
 from eventproof.adapters.policy import Policy
 from tests.adapters.memory.world import (
     NO_DELAY,
@@ -204,17 +204,3 @@ async def test_dlv_007_at_most_once_settles_with_the_hand_out() -> None:
             await nothing(other)
         assert broker.claims.loss == "may"
         assert broker.claims.duplicates == "never"
-
-
-@pytest.mark.parametrize("limit", [None, 3])
-def test_adp_005_at_most_once_keeps_no_dead_letters(limit: int | None) -> None:
-    @virtual
-    async def check() -> None:
-        policy = Policy(dead_letter="dead", max_attempts=limit)
-        async with memory(delivery="at-most-once") as broker:
-            with pytest.raises(Unsupported):
-                await broker.subscribe("orders", group="a", policy=policy).__aenter__()
-            async with broker.subscribe("orders", group="a"):  # the refused one left no group
-                pass
-
-    check()

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
+from zlib import crc32
 
 import pytest
 
 from eventproof.adapters.delivery import LeasedDelivery
-from eventproof.adapters.memory import connect
+from eventproof.adapters.errors import Indeterminate, Rejected, SessionLost
+from eventproof.adapters.memory import Engine, connect, engine_at
 from eventproof.adapters.memory.broker import MemoryBroker, MemorySubscription
 from eventproof.adapters.policy import Policy
 from eventproof.schemas.event import Event
 
 URL = "memory://tests"
 NO_DELAY = Policy(backoff=())
+SETTLING: dict[str, Callable[[LeasedDelivery], Awaitable[None]]] = {
+    "ack": lambda held: held.ack(),
+    "nack": lambda held: held.nack(delay=7),
+    "reject": lambda held: held.reject("no"),
+    "extend": lambda held: held.extend(),
+}
 
 
 def event(number: int | str = 0, key: str | None = None, **more: Any) -> Event:
@@ -72,3 +80,46 @@ async def nothing(subscription: MemorySubscription, during: float = 0.01) -> Non
 
 def ids(deliveries: list[LeasedDelivery]) -> list[str]:
     return [delivery.event.id for delivery in deliveries]
+
+
+# under faults
+
+
+def engine() -> Engine:
+    return engine_at(URL)
+
+
+def stored(topic: str = "orders") -> list[str]:
+    return [copy.event.id for copy in engine().topic(topic).log]
+
+
+def arrives(verb: str, number: object) -> bool:
+    """Whether such a call takes its step that is on its way at a kill."""
+    return crc32(f"{verb} {number}".encode()) % 2 == 0
+
+
+async def killed_for(seconds: float) -> None:
+    engine().kill()
+    await asyncio.sleep(seconds)
+    engine().revive()
+
+
+async def outcome(call: Awaitable[object]) -> str:
+    """What an act raised, "" if it returned."""
+    try:
+        await call
+    except (Indeterminate, Rejected, SessionLost) as problem:
+        return type(problem).__name__
+    return ""
+
+
+async def on_their_way(*calls: Awaitable[object]) -> list[asyncio.Future[str]]:
+    """The calls, invoked and not yet carried out."""
+    invoked = [asyncio.ensure_future(outcome(call)) for call in calls]
+    await asyncio.sleep(0)
+    return invoked
+
+
+async def enter(broker: MemoryBroker, group: str) -> None:
+    async with broker.subscribe("orders", group=group):
+        pass

@@ -40,7 +40,7 @@ def as_written(name: str, written: str, partition: int) -> object:
     return known[name] if name in known else literal.get(written, written)
 
 
-def test_nat_006_a_stream_has_the_settings_of_the_table(nats):
+def test_nat_001_nat_004_and_nat_006_a_stream_has_the_settings_of_the_document(nats):
     async def test():
         topic = await nats.topic("table", partitions=4)
         return (await asked(nats.url, f"STREAM.INFO.eventproof~{topic}"))["config"]
@@ -49,6 +49,10 @@ def test_nat_006_a_stream_has_the_settings_of_the_table(nats):
     written = settings("Streams")
     assert {name: msgspec.json.encode(found[name]).decode().strip('"') for name in written} == written
     assert found["subjects"] == ["eventproof.table.>"]
+    assert found["subject_transform"] == {
+        "src": "eventproof.table.*.>",
+        "dest": "eventproof.table.{{partition(4,1)}}.{{wildcard(1)}}.>",
+    }
     assert found["metadata"]["eventproof.partitions"] == "4"
 
 

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
 import asyncio
+import calendar
+import json
 import logging
 from datetime import datetime, timedelta, timezone
+from time import strptime
 
 import pytest
 
 from eventproof.adapters.errors import Indeterminate
 from eventproof.adapters.nats import deadletter
+from eventproof.adapters.nats.provision import find
+from eventproof.adapters.nats.publish import MESSAGE_ID
 from eventproof.adapters.policy import Policy
 from eventproof.schemas.deadletter import from_dead_letter
 
@@ -147,6 +152,26 @@ def test_nat_022_two_groups_leave_two_dead_letters_of_one_event(nats):
     asyncio.run(story())
 
 
+def test_nat_022_the_id_names_the_place_of_the_original_and_when_it_was_stored(nats):
+    async def story():
+        topic, dead, policy = await topics(nats)
+        async with nats.broker() as broker:
+            await broker.publish(topic, nats.event(1))
+            await broker.publish(topic, nats.event(2))
+            async with broker.subscribe(topic, group="my group", policy=policy) as session:
+                await nats.take(session, 1)
+                await (await nats.next(session)).reject("bad")
+            js, stream = broker._link.client.jetstream(), (await find(broker._link, topic)).stream
+            letter = await js.get_msg((await find(broker._link, dead)).stream, 1)
+            body = (await broker._link.request(f"$JS.API.STREAM.MSG.GET.{stream}", b'{"seq":2}')).data
+        return letter.headers[MESSAGE_ID], stream, json.loads(body)["message"]["time"]
+
+    written, stream, time = asyncio.run(story())
+    whole, _, fraction = time.rstrip("Z").partition(".")
+    stored = f"{calendar.timegm(strptime(whole, '%Y-%m-%dT%H:%M:%S'))}{fraction:0<9}"
+    assert written == f"dlq:{stream}:my=20group~0:2:{stored}"
+
+
 def test_the_dead_letter_of_the_largest_event_fits(nats):
     async def story():
         topic, dead, policy = await topics(nats)
@@ -230,7 +255,7 @@ def test_flw_002_an_expired_event_is_not_handed_out(nats, max_attempts):
     asyncio.run(story())
 
 
-def test_a_dead_letter_that_cannot_be_written_leaves_the_event_with_the_group(nats, monkeypatch):
+def test_nat_021_a_dead_letter_that_cannot_be_written_leaves_the_event_with_the_group(nats, monkeypatch):
     async def story():
         topic, _, policy = await topics(nats, ack_timeout=0.2)
         async with nats.broker() as broker:

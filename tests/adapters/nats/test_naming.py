@@ -32,6 +32,25 @@ def test_nat_002_tokens_are_safe_and_differ_when_names_differ(one, other):
     assert (naming.token(one) == naming.token(other)) == (one == other)
 
 
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("A_z-9", "A_z-9"),
+        ("a.b", "a=2Eb"),
+        ("a b", "a=20b"),
+        ("*", "=2A"),
+        (">", "=3E"),
+        ("~", "=7E"),
+        ("=", "=3D"),
+        ("köln", "k=C3=B6ln"),
+        ("\U0001f600", "=F0=9F=98=80"),
+        ("", "~"),
+    ],
+)
+def test_nat_002_every_other_byte_is_two_hexadecimal_digits(name, written):
+    assert naming.token(name) == written
+
+
 @given(NAMES, NAMES)
 def test_nat_001_streams_differ_when_topics_or_prefixes_differ(one, other):
     assert (naming.stream("p", one) == naming.stream("p", other)) == (one == other)
@@ -58,6 +77,22 @@ def test_nat_003_a_subject_has_one_token_for_any_key(key):
     assert len(tokens) == 5
     assert all(TOKEN.fullmatch(token) for token in tokens)
     assert len(tokens[2]) <= naming.MAX_KEY
+
+
+@pytest.mark.parametrize(
+    ("key", "event_type", "written"),
+    [
+        ("customer-17", "com.example.order.paid.v1", "customer-17.com.example.order.paid.v1"),
+        ("a.b *", "a..b", "a=2Eb=20=2A.a.~.b"),
+        ("k" * 100, "t", f"{'k' * 100}.t"),
+        ("k" * 101, "t", "~3b1e27579aaf8a10.t"),
+        ("é" * 17, "t", "~7a6743291f44b447.t"),
+        (None, "t", "~e9081cb368642347.t"),
+    ],
+)
+def test_nat_003_a_subject_is_written_as_the_document_says(key, event_type, written):
+    event = Event(source="/s", id="1", type=event_type, extensions={"partitionkey": key})
+    assert naming.subject("eventproof", "my orders", event) == f"eventproof.my=20orders.{written}"
 
 
 @pytest.mark.parametrize("name", ["", "x" * 200, "é" * 40, ">" * 80])

@@ -10,6 +10,7 @@ import pytest
 from eventproof.adapters.errors import InvalidOption, Rejected
 from eventproof.adapters.nats import api, connect, naming, provision, remove
 from eventproof.adapters.nats.provision import find
+from eventproof.adapters.policy import Policy
 
 
 def test_nat_007_a_topic_is_never_changed_by_provisioning_it_again(nats):
@@ -73,6 +74,26 @@ def test_a_group_is_forgotten_only_where_that_was_asked_for(nats):
                 async with broker.subscribe(topic, group=group):
                     pass
                 assert await threshold(broker, topic, group) == seconds * api.NANOSECONDS
+
+    asyncio.run(story())
+
+
+def test_nat_007_a_member_does_not_change_how_long_its_group_lives(nats):
+    """What it returns is noted in the consumer that another connection created."""
+
+    async def story():
+        topic = await nats.topic()
+        policy = Policy(max_in_flight=1)
+        async with nats.broker() as lasting, nats.broker(forget_groups_after=90) as brief:
+            for number in (1, 2):
+                await lasting.publish(topic, nats.event(number))
+            async with lasting.subscribe(topic, group="g", policy=policy):
+                pass
+            async with brief.subscribe(topic, group="g", policy=policy) as session:
+                await nats.take(session, 1)
+                while not session._intake.ready:  # noqa: ASYNC110 - the second one is fetched ahead
+                    await asyncio.sleep(0)
+            assert await threshold(lasting, topic, "g") == 0
 
     asyncio.run(story())
 

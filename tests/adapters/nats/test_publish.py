@@ -4,9 +4,11 @@ import asyncio
 
 import pytest
 
-from eventproof.adapters.errors import Rejected
-from eventproof.adapters.nats.link import open_link
+from eventproof.adapters.errors import Indeterminate, Rejected
+from eventproof.adapters.nats.link import NoAnswer, open_link
 from eventproof.adapters.nats.options import Options
+from eventproof.adapters.nats.provision import find
+from eventproof.adapters.nats.publish import MESSAGE_ID
 from eventproof.adapters.policy import Policy
 from eventproof.adapters.port import Receipt
 from eventproof.schemas import structured
@@ -51,6 +53,53 @@ def test_nat_008_identities_that_look_alike_are_told_apart(nats):
             assert [receipt.duplicate for receipt in receipts] == [False] * len(pairs)
             again = [await broker.publish(topic, nats.event(source=source, id=id_)) for source, id_ in pairs]
             assert [receipt.position for receipt in again] == [receipt.position for receipt in receipts]
+
+    asyncio.run(story())
+
+
+def test_nat_008_the_message_id_is_the_identity_with_a_plus_for_the_blank(nats):
+    async def story():
+        topic = await nats.topic()
+        async with nats.broker() as broker:
+            await broker.publish(topic, nats.event(source="/a%20b", id="c d+é"))
+            stream = (await find(broker._link, topic)).stream
+            return (await broker._link.client.jetstream().get_msg(stream, 1)).headers[MESSAGE_ID]
+
+    assert asyncio.run(story()) == "%2Fa%2520b+c%20d%2B%C3%A9"
+
+
+def test_nat_009_an_answer_that_is_not_of_a_stream_confirms_nothing(nats):
+    """Somebody who listens to the subject answers in the place of a stream that is not there."""
+
+    async def story():
+        async with open_link(nats.url, Options()) as other, nats.broker() as broker:
+            await other.client.subscribe("eventproof.nobody=27s.>", cb=agree)
+            await other.client.flush()
+            with pytest.raises(Indeterminate, match="no confirmation of a stream"):
+                await broker.publish("nobody's", nats.event())
+
+    async def agree(message):
+        await message.respond(b'{"stream": "eventproof~nobody=27s"}')
+
+    asyncio.run(story())
+
+
+def test_nat_010_no_responders_is_no_refusal_while_there_is_a_stream(nats, monkeypatch):
+    """What a server answers that is starting: its streams are not there yet."""
+
+    async def story():
+        topic = await nats.topic()
+        async with nats.broker() as broker:
+            request = broker._link.request
+
+            async def starting(subject, payload=b"", **more):
+                if subject.startswith("eventproof."):
+                    raise NoAnswer("no responders")
+                return await request(subject, payload, **more)
+
+            monkeypatch.setattr(broker._link, "request", starting)
+            with pytest.raises(Indeterminate):
+                await broker.publish(topic, nats.event())
 
     asyncio.run(story())
 

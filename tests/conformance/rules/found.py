@@ -20,6 +20,7 @@ JUDGED: dict[str, Callable[[Claims], bool]] = {
     "B3": lambda c: c.loss == "never",
     "B4": lambda c: c.loss == "never",
     "B5": lambda c: c.loss == "never",
+    "B6": lambda c: c.loss == "never" and c.replay == "earliest",
     "B7": lambda c: False,
     "C1": lambda c: c.duplicates != "any",
     "C2": lambda c: c.duplicates == "permitted",

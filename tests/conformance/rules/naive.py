@@ -84,15 +84,34 @@ class Naive:
         return next(r for r in self.kind("subscribe.invoke") if r.session == session).i
 
     def faults(self, process: str) -> list[Record]:
-        return self.kind("broker.killed", "broker.paused") + [
-            r for r in self.kind("link.cut") if r.process in {"", process}
-        ]
+        cuts = [r for r in self.kind("link.cut") if r.process in {"", process}]
+        cuts += [r for r in self.kind("consumer.killing") if r.process == process]
+        return self.kind("broker.killed", "broker.paused") + cuts
+
+    def dying(self, d: Record) -> bool:
+        """Whether its process was being killed when it was handed out."""
+        process = self.process(d.session)
+        signs = [r for r in self.kind("consumer.killing") if r.process == process]
+        ends = [r for r in self.kind("consumer.killed") if r.process == process]
+        return any(a.i < d.i < min((b.i for b in ends if b.i > a.i), default=0) for a in signs)
 
     def stalled(self, start: int, end: int) -> int:
         return sum(max(0, min(end, r.t) - max(start, r.t - r.numbers["ns"])) for r in self.kind("stall"))
 
     def kills_not_survived(self, state: tuple[str, ...]) -> list[Record]:
         return [] if "broker-kill" in state else self.kind("broker.killed")
+
+    def outages(self) -> list[tuple[Record, Record]]:
+        """The faults of the broker and of every link, each with its end; without one it is a moment."""
+        found = []
+        for fault in self.kind("broker.killed", "broker.paused", "link.cut"):
+            heals = [r for r in self.kind("broker.ready", "broker.resumed", "link.healed") if r.i > fault.i]
+            if not fault.process:
+                found.append((fault, heals[0] if heals else fault))
+        return found
+
+    def away(self, start: int, end: int) -> int:
+        return sum(max(0, min(b.t, end) - max(a.t, start)) for a, b in self.outages())
 
     # lease and settlement
 
@@ -115,6 +134,8 @@ class Naive:
         signs += self.session_ends(d.session)
         signs += [r for r in self.faults(self.process(d.session)) if r.i > d.i]
         if any(r.i < at.i for r in signs):
+            return True
+        if self.dying(d) or any(a.i < d.i < b.i for a, b in self.outages()):
             return True
         end = self.lease(d, at.i)
         if at.t > end:
@@ -232,7 +253,8 @@ class Naive:
 
     def settlement(self, copy: list[Record], again: Record) -> tuple[Record, Record, Record, str] | None:
         """(delivery, invoke, completion, verb) of the oldest settlement that stands at `again`."""
-        undone = [r.i for r in self.kills_not_survived(self.claims.survives.acks) if r.i < again.i]
+        kills = [r.i for r in self.kills_not_survived(self.claims.survives.acks) if r.i < again.i]
+        undone = [b.i if b.i < again.i else a.i for a, b in self.outages() if a.i in kills]
         found = []
         for d in copy:
             for verb, invoke, done in self.acts(d):
@@ -267,7 +289,9 @@ class Naive:
                 continue
             d, invoke, done, verb = settlement
             cut = [*self.session_ends(d.session), *self.faults(self.process(d.session))]
-            if self.claims.ack == "sent" and verb == "ack" and any(invoke.i < r.i < again.i for r in cut):
+            failed = any(invoke.i < r.i < again.i for r in cut)
+            failed = failed or any(a.i < invoke.i < b.i for a, b in self.outages())
+            if self.claims.ack == "sent" and verb == "ack" and failed:
                 continue
             stale = [r for x in copy for v, r, c in self.acts(x) if v == "nack" and self.how(c) != "rejected"]
             if any(previous.i < r.i < done.i for r in stale):
@@ -348,7 +372,9 @@ class Naive:
             earlier = [c for c in self.siblings(second, "topic") if c.i < done.i and not self.is_rejected(c)]
             ends = [self.outcome(c) for c in earlier]
             if all(e is not None and e.kind == "publish.ok" for e in ends) and all(
-                second.t - e.t > self.window() + self.slack for e in ends if e is not None
+                second.t - e.t - self.away(e.t, done.t) > self.window() + self.slack
+                for e in ends
+                if e is not None
             ):
                 found.add((second.call,))
         return found
@@ -425,6 +451,8 @@ class Naive:
             if not nacks or self.how(nacks[0][1]) != "ok":
                 continue
             nack = nacks[0][0]
+            if self.let_go(previous, nack) is not False:
+                continue
             older = copy[: copy.index(previous)]
             stale = [
                 r for d in older for v, r, c in self.acts(d) if v == "nack" and self.how(c) != "rejected"

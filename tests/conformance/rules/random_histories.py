@@ -119,8 +119,10 @@ class Teller:
             self.told.record("link.cut", process=f"c{1 + a % 4}")
         elif b % 4 == 2 and self.told.sessions:
             session = 1 + a % len(self.told.sessions)
-            self.told.record("consumer.killed", process=f"c{session}")
-            self.asked = [s for s in self.asked if s != session]
+            self.told.record("consumer.killing" if c % 2 else "consumer.killed", process=f"c{session}")
+            self.asked = [s for s in self.asked if s != session] if not c % 2 else self.asked
+        elif b % 4 == 3:
+            self.told.record("broker.ready")
 
     def drained(self, a: int, b: int, c: int) -> None:
         self.told.drain("gh"[a % 2], pending=int(b % 4 == 0))

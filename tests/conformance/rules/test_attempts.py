@@ -96,6 +96,8 @@ def test_e1_each_loss_since_the_publish_may_cost_one_hand_out(loss: str) -> None
         )
         if before:
             told.record(loss, **lost)
+        if before and loss == "consumer.paused":
+            told.record("consumer.resumed", **lost)
         call = told.publish()
         if not before:
             told.record(loss, **lost)
@@ -151,6 +153,18 @@ def test_e2_a_kill_allows_one_more_only_after_the_publish() -> None:
         assert found(told) == codes
 
 
+@pytest.mark.parametrize(("before", "after", "codes"), [(2, 2, set()), (3, 0, {"E2"}), (0, 3, {"E2"})])
+def test_e2_a_group_that_was_deleted_begins_anew(before: int, after: int, codes: set[str]) -> None:
+    told = Story(g=policy(max_attempts=2))
+    call = told.publish()
+    for times, then in ((before, "group.deleted"), (after, "end")):
+        session = told.join()
+        for _ in range(times):
+            told.nack(told.deliver(session, call))
+        told.record(then, topic="t", group="g")
+    assert found(told) == codes
+
+
 def test_e3_a_stale_nack_without_a_delay_excuses() -> None:
     told = Story()
     session, call = told.join(), told.publish()
@@ -192,6 +206,38 @@ def test_e3_the_policy_counts_attempts() -> None:
         told.wait(wait)
     told.handle(session, call)
     assert found(told) == {"E3"}
+
+
+@pytest.mark.parametrize(("stalled", "codes", "void"), [(9.95, set(), 1), (1.0, {"E3"}, 0)])
+def test_e3_not_where_it_may_have_been_on_its_way_before_the_nack(
+    stalled: float, codes: set[str], void: int
+) -> None:
+    """The member read its message late: the broker had given the event to another one meanwhile."""
+    told = Story()
+    call, first, second = told.publish(), told.join(), told.join()
+    told.next(first)
+    told.next(second)
+    told.wait(stalled)
+    told.record("stall", numbers={"ns": int(stalled * SECOND)})
+    told.nack(told.hand(first, call, attempt=1), delay=5.0)
+    told.hand(second, call, attempt=2)
+    assert found(told) == codes
+    assert (findings(told)["E3"].void, findings(told)["E3"].exercised) == (void, 1)
+
+
+@pytest.mark.parametrize("over", ["lease.lost", "lease", "session.closed"])
+def test_e3_what_was_given_up_before_its_nack_is_on_its_way(over: str) -> None:
+    told = Story(claims(backoff="durable", fencing="none"))
+    session, call = told.join(), told.publish()
+    delivery = told.deliver(session, call)
+    if over == "lease":
+        told.wait(10.5)
+    else:
+        told.record(over, **({"delivery": delivery} if over == "lease.lost" else {"session": session}))
+    told.nack(delivery, delay=5.0)
+    told.deliver(told.join(), call)
+    assert found(told) == set()
+    assert findings(told)["E3"].exercised == 0
 
 
 def test_e3_an_unknown_nack_binds_nothing() -> None:

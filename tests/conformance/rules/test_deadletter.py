@@ -1,4 +1,4 @@
-"""E4-E7."""
+"""E4-E7, with E7c and E7n."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from eventproof.adapters.claims import Deduplication, Survives
 from tests.conformance.histories import SECOND, Story, claims, policy
-from tests.conformance.rules.found import found
+from tests.conformance.rules.found import findings, found
 
 
 def failed(times: int, *, limit: int = 2, **changes: Any) -> tuple[Story, int, int]:
@@ -169,6 +169,25 @@ def test_e6_a_crash_in_the_settlement_excuses_once(fault: str) -> None:
     assert found(told) == {"E6"}
 
 
+@pytest.mark.parametrize("deleted", [True, False])
+@pytest.mark.parametrize("first", ["dead", "acked"])
+def test_e6_a_group_that_was_deleted_begins_anew(deleted: bool, first: str) -> None:
+    told, session, call = failed(1 if first == "acked" else 2)
+    if first == "dead":
+        told.dead(call, attempt=2)
+    else:
+        told.handle(session, call, attempt=2)
+    if deleted:
+        told.record("group.deleted", topic="t", group="g")
+    other = told.join()
+    if first == "dead":
+        told.handle(other, call, attempt=1)
+    else:
+        told.reject(told.deliver(other, call, attempt=1), reason="bad")
+        told.dead(call, reason="rejected", error="bad", attempt=1)
+    assert ("E6" in found(told)) is not deleted
+
+
 def test_e6_an_orderly_leave_is_no_crash() -> None:
     told, session, call = failed(2)
     told.dead(call, attempt=2)
@@ -177,8 +196,8 @@ def test_e6_an_orderly_leave_is_no_crash() -> None:
     assert found(told) == {"E6"}
 
 
-def test_e7_two_copies_for_one_group() -> None:
-    for second, codes in (("dead 1", set()), ("other", {"E7"})):
+def test_e7n_two_copies_for_one_group() -> None:
+    for second, codes in (("dead 1", set()), ("other", {"E7n"})):
         told, _, call = rejected()
         for position in ("dead 1", second):
             told.dead(call, reason="rejected", error="bad", attempt=1, position=position)
@@ -186,52 +205,88 @@ def test_e7_two_copies_for_one_group() -> None:
 
 
 @pytest.mark.parametrize(
-    ("grade", "codes"), [("one-without-faults", set()), ("one-across-crash", {"E7"}), ("at-least-one", set())]
+    ("grade", "codes"),
+    [("one-without-faults", set()), ("one-across-crash", {"E7n"}), ("at-least-one", set())],
 )
-def test_e7_two_copies_after_a_torn_settlement(grade: str, codes: set[str]) -> None:
+def test_e7n_two_copies_after_a_torn_settlement(grade: str, codes: set[str]) -> None:
     told, _, call = rejected("indeterminate", dead_letter=grade)
     for position in ("1", "2"):
         told.dead(call, reason="rejected", error="bad", attempt=1, position=position)
     assert found(told) == codes
 
 
-def test_e7_several_copies_where_several_are_allowed() -> None:
+@pytest.mark.parametrize("grade", ["one-without-faults", "one-across-crash"])
+@pytest.mark.parametrize("fault", ["", "broker.killed", "session.lost", "session.closed"])
+def test_e7n_a_crash_may_also_tear_the_settlement_of_what_expired_unseen(grade: str, fault: str) -> None:
+    told = Story(claims(dead_letter=grade))
+    session, call = told.join(), told.publish()
+    if fault:
+        told.record(fault, session=session if fault.startswith("session") else 0)
+    for position in ("1", "2"):
+        told.dead(call, reason="expired", attempt=0, position=position)
+    torn = fault in {"broker.killed", "session.lost"} and grade == "one-without-faults"
+    assert found(told) == (set() if torn else {"E7n"})
+
+
+def test_e7n_a_group_that_was_deleted_begins_anew() -> None:
+    for deleted in (True, False):
+        told, _, call = rejected(duplicates="any")
+        told.dead(call, reason="rejected", error="bad", attempt=1, position="1")
+        if deleted:
+            told.record("group.deleted", topic="t", group="g")
+        told.reject(told.deliver(told.join(), call, attempt=1), reason="bad")
+        told.dead(call, reason="rejected", error="bad", attempt=1, position="2")
+        assert ("E7n" in found(told)) is not deleted
+
+
+def test_e7n_several_copies_where_several_are_allowed() -> None:
     told, _, call = rejected(dead_letter="at-least-one")
     for position in ("1", "2"):
         told.dead(call, reason="rejected", error="bad", attempt=1, position=position)
     assert found(told) == set()
 
 
+def test_e7n_is_exercised_by_what_could_be_told_apart() -> None:
+    for position, exercised in (("1", 1), ("", 0)):
+        told, _, call = rejected()
+        told.dead(call, reason="rejected", error="bad", attempt=1, position=position)
+        assert findings(told)["E7n"].exercised == exercised
+
+
 @pytest.mark.parametrize(
-    "spoilt",
+    ("spoilt", "code"),
     [
-        {"event": "s 9"},
-        {"digest": "other"},
-        {"call": 0},
-        {"reason": "whatever"},
-        {"error": "another"},
-        {"attempt": 3},
-        {"group": "nobody"},
+        ({"event": "s 9"}, "E7"),
+        ({"digest": "other"}, "E7"),
+        ({"call": 0}, "E7"),
+        ({"reason": "whatever"}, "E7c"),
+        ({"error": "another"}, "E7c"),
+        ({"attempt": 3}, "E7c"),
+        ({"group": "nobody"}, "E7c"),
     ],
     ids=str,
 )
-def test_e7_whatever_is_not_kept(spoilt: dict[str, Any]) -> None:
+def test_e7_whatever_is_not_kept_and_e7c_what_is_told_wrongly(spoilt: dict[str, Any], code: str) -> None:
     told, _, call = rejected()
     told.dead(**{"call": call, "reason": "rejected", "error": "bad", "attempt": 1, **spoilt})
-    assert found(told) == {"E7"}
+    assert found(told) == {code}
 
 
-def test_e7_rejected_by_nobody() -> None:
+def test_e7c_rejected_by_nobody() -> None:
     told, _, call = failed(2)
     told.dead(call, reason="rejected", attempt=2)
-    assert found(told) == {"E7"}
+    assert found(told) == {"E7c"}
 
 
-def test_e7_a_long_reason_is_cut_at_1024_bytes() -> None:
+@pytest.mark.parametrize(
+    ("reason", "error"),
+    [("ä" * 1000, "ä" * 512), ("no\tsuch\norder", "no such order"), ("\x00 \uffff", "\ufffd \ufffd")],
+)
+def test_e7c_a_reason_is_told_as_an_attribute_can_hold_it(reason: str, error: str) -> None:
     told = Story()
     session, call = told.join(), told.publish()
-    told.reject(told.deliver(session, call, attempt=1), reason="ä" * 1000)
-    told.dead(call, reason="rejected", error="ä" * 512, attempt=1)
+    told.reject(told.deliver(session, call, attempt=1), reason=reason)
+    told.dead(call, reason="rejected", error=error, attempt=1)
     assert found(told) == set()
 
 
@@ -243,8 +298,8 @@ def test_e7_what_could_not_be_decoded_has_no_identity_to_keep() -> None:
     assert found(told) == set()
 
 
-@pytest.mark.parametrize(("count", "codes"), [(1, {"E7"}), (2, set()), (3, {"E7"})])
-def test_e7_attempts(count: int, codes: set[str]) -> None:
+@pytest.mark.parametrize(("count", "codes"), [(1, {"E7c"}), (2, set()), (3, {"E7c"})])
+def test_e7c_attempts(count: int, codes: set[str]) -> None:
     told, _, call = failed(2)
     told.dead(call, attempt=count)
     assert found(told) == codes

@@ -393,3 +393,41 @@ def test_b5_names_the_group_that_got_it() -> None:
     told.drain("g")
     assert found(told) == {"B2", "B5"}
     assert "group h but not group g" in findings(told)["B5"].violations[0].message
+
+
+@pytest.mark.parametrize(
+    ("start", "first", "codes"),
+    [("earliest", True, {"B2", "B6"}), ("earliest", False, {"B2"}), ("latest", True, set())],
+)
+def test_b6_lost_though_it_was_there_before_the_group(start: Any, first: bool, codes: set[str]) -> None:
+    told = Story(g=policy(start=start))
+    if first:
+        told.publish()
+    told.join()
+    if not first:
+        told.publish()
+    told.drain()
+    assert found(told) == codes
+    assert findings(told)["B6"].exercised == ("B6" in codes)
+
+
+def test_b6_needs_no_drain_where_a_later_event_of_the_key_came() -> None:
+    told = Story()
+    told.publish("k")
+    later = told.publish("k")
+    told.handle(told.join(), later)
+    assert found(told) == {"B1", "B6"}
+
+
+@pytest.mark.parametrize("outcome", ["indeterminate", "open"])
+def test_b6_what_was_not_confirmed_before_the_first_subscribe_is_no_start(outcome: str) -> None:
+    told = Story()
+    call = told.invoke()
+    if outcome != "open":
+        told.outcome(call, outcome)
+    told.join()
+    if outcome == "open":
+        told.outcome(call)
+    told.drain()
+    told.log((call, "1"))
+    assert found(told) == {"B2"}

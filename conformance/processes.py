@@ -1,0 +1,28 @@
+"""Processes that the suite starts: none of them outlives it."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Final
+
+_PR_SET_PDEATHSIG: Final = 1
+
+
+def die_with_parent() -> Callable[[], None] | None:
+    """What a child that we start runs before its program: on Linux the kernel then kills it when we die,
+    however that happens. Nothing on other systems."""
+    if sys.platform != "linux":
+        return None
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    parent = os.getpid()
+
+    def ask_kernel() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # died before the call
+            os._exit(1)
+
+    return ask_kernel
