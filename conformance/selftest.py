@@ -102,7 +102,7 @@ async def _try(mutant: Mutant, scenarios: Sequence[Scenario]) -> Kill:
             v for v in verdicts(requirements, on.site.claims, found, Means()) if v.state in {"fail", "hang"}
         ]
         codes = {code for verdict in fallen for code in verdict.anomalies}
-        right = codes if not mutant.fault else _codes_under(mutant.fault, fallen)
+        right = _codes_under(mutant, fallen) if mutant.fault else codes
         showing = [case for case in cases if case.shows(mutant.anomaly)] if mutant.anomaly in right else []
         return Kill(
             name=mutant.name,
@@ -115,9 +115,12 @@ async def _try(mutant: Mutant, scenarios: Sequence[Scenario]) -> Kill:
         )
 
 
-def _codes_under(fault: str, fallen: Sequence[Verdict]) -> frozenset[str]:
-    """The codes by which a requirement fell that is tried with the fault."""
-    return frozenset(code for verdict in fallen if fault in verdict.faults for code in verdict.anomalies)
+def _codes_under(mutant: Mutant, fallen: Sequence[Verdict]) -> frozenset[str]:
+    """The codes by which a requirement fell that is tried with the mutant's fault; where its anomaly decides
+    none of those, by which any fell."""
+    tried = {code for one in requirements if mutant.fault in one.faults for code in one.anomalies}
+    judged = [v for v in fallen if mutant.fault in v.faults] if mutant.anomaly in tried else fallen
+    return frozenset(code for verdict in judged for code in verdict.anomalies)
 
 
 async def _smallest(on: Stage, anomaly: str, showing: Sequence[Case]) -> int:

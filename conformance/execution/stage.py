@@ -129,7 +129,7 @@ async def stage(
         if guest is not None:
             offered = await stack.enter_async_context(guarded(offered, guest.header, guest.manifest))
         site = Site(
-            connect=lambda: plugin.connect(address, **given),
+            connect=partial(plugin.connect, address, **given),
             spawn=_spawn(plugin, offered, address, given),
             claims=claims(admin.claims),
             offered=admin.claims,
@@ -141,10 +141,11 @@ async def stage(
             pace=Pace(None if guest is None else guest.visit.caps.rate),
             group_prefix="" if guest is None else f"{guest.visit.namespace}-",
         )
-        if guest is None:
-            yield Stage(site, name)
-        else:
-            yield Stage(site, guest.visit.namespace, allowance=Allowance(guest.visit.caps), terms=terms)
+        yield Stage(site, name) if guest is None else _visiting(site, guest, terms)
+
+
+def _visiting(site: Site, guest: Guest, terms: Terms | None) -> Stage:
+    return Stage(site, guest.visit.namespace, allowance=Allowance(guest.visit.caps), terms=terms)
 
 
 def _spawn(

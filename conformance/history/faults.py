@@ -111,6 +111,12 @@ class Faults:
         else:
             outage.end = record.i
 
+    def befell(self, start: int, end: int, process: str) -> bool:
+        """Whether the broker was away, or the process was being killed, at some moment between the two."""
+        dying = self._dying.get(process)
+        spans = (*self.outages, *((dying,) if dying is not None else ()))
+        return any(span.i < end and span.end > start for span in spans)
+
     def lie(self, start: int, end: int, process: str = "") -> Sequence[str]:
         """Names of the faults between two moments: of the broker, and of the process if one is named."""
         if not self.named:

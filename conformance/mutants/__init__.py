@@ -1,6 +1,6 @@
 """Broken brokers that the rules must catch, and odd ones that they must not."""
 
-from eventproof.conformance.mutants import copies, faults, identity, loss, order, retry
+from eventproof.conformance.mutants import copies, identity, kills, loss, order, participants, retry
 from eventproof.conformance.mutants.mutant import Mutant
 from eventproof.conformance.mutants.odd import ODD
 
@@ -10,7 +10,8 @@ MUTANTS: tuple[Mutant, ...] = (
     *copies.MUTANTS,
     *order.MUTANTS,
     *retry.MUTANTS,
-    *faults.MUTANTS,
+    *kills.MUTANTS,
+    *participants.MUTANTS,
 )
 
 __all__ = ["MUTANTS", "ODD", "Mutant"]

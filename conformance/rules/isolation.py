@@ -164,13 +164,18 @@ def _waiting(index: Index, group: Group) -> list[Waiting]:
 
 
 def _with_the_fallen(index: Index, group: Group, event: Waiting) -> bool:
-    """Whether a fault lay in its wait: it may have been with a member that stood still or was killed."""
+    """Whether a fault lay in its wait, counted from its publish: it may have been sent to a member that stood
+    still or was killed, and stay with that until its lease is over."""
     if not index.faults.named:
         return False
-    processes = dict.fromkeys(session.process for session in group.sessions)
+    since, until = event.call.i, event.handed
     spans = (span for of_one in group.pauses.values() for span in of_one)
-    return any(index.faults.lie(event.ready, event.handed, process) for process in processes) or any(
-        start < event.handed and end > event.ready for start, end in spans
+    if any(start < until and end > since for start, end in spans):
+        return True
+    processes = dict.fromkeys(session.process for session in group.sessions)
+    return any(
+        index.faults.lie(since, until, process) or index.faults.befell(since, until, process)
+        for process in processes
     )
 
 

@@ -27,10 +27,7 @@ SHARE = 0.15
 NO_REQUIREMENT = {"B7": "never a failure: it says what no drain proved"}
 NO_RULE = {"H2": "what was not exercised is seen by the verdict, over all histories"}
 NO_MUTANT = {"H1": "no broker can break a history", **NO_REQUIREMENT}
-KILLED = "the memory broker ends with its process: none of its mutants can be killed and come back"
-NOT_BROKEN = dict.fromkeys(
-    (one.id for one in ACTIVE if one.verify == "fault" and one.profile == "durable"), KILLED
-)
+NOT_BROKEN: Mapping[str, str] = {}
 
 
 class Traced(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,7 +79,10 @@ def _breakers(traced: Traced) -> Iterator[str]:
 
 
 def _breaks(traced: Traced, mutant: Mutant, one: Requirement) -> bool:
-    return mutant.anomaly in one.anomalies and one.applies(msgspec.to_builtins(traced.claims[mutant.name]))
+    """Whether it claims to keep it, and breaks it: what is tried under faults, with one of those."""
+    claims = msgspec.to_builtins(traced.claims[mutant.name])
+    tried = one.verify != "fault" or mutant.fault in one.tried(claims)
+    return mutant.anomaly in one.anomalies and tried and one.applies(claims)
 
 
 def _decided(traced: Traced) -> Iterator[str]:

@@ -6,113 +6,13 @@ function gives the occurrences by what identifies them.
 
 from __future__ import annotations
 
-from eventproof.conformance.history.record import GroupInfo, History, Record
+from eventproof.conformance.history.record import GroupInfo, Record
+from tests.conformance.rules.told import NS, Told
 
-NS = 1_000_000_000
 Occurrences = set[tuple[object, ...]]
 
 
-class Naive:
-    def __init__(self, history: History) -> None:
-        self.header = history.header
-        self.claims = history.header.claims
-        self.records = list(history.records)
-        self.slack = int(history.header.slack * NS)
-
-    # what happened
-
-    def kind(self, *kinds: str) -> list[Record]:
-        return [r for r in self.records if r.kind in kinds]
-
-    def outcome(self, invoke: Record) -> Record | None:
-        """The completion of a publish."""
-        done = self.kind("publish.ok", "publish.rejected", "publish.indeterminate")
-        return next((r for r in done if r.call == invoke.call), None)
-
-    def calls(self) -> list[Record]:
-        return self.kind("publish.invoke")
-
-    def call(self, number: int) -> Record:
-        return next(r for r in self.calls() if r.call == number)
-
-    def is_ok(self, invoke: Record) -> bool:
-        done = self.outcome(invoke)
-        return done is not None and done.kind == "publish.ok"
-
-    def is_rejected(self, invoke: Record) -> bool:
-        done = self.outcome(invoke)
-        return done is not None and done.kind == "publish.rejected"
-
-    def is_duplicate(self, invoke: Record) -> bool:
-        done = self.outcome(invoke)
-        return done is not None and done.duplicate is True
-
-    def groups(self) -> list[GroupInfo]:
-        return list(self.header.groups)
-
-    def deliveries(self, group: str, call: int | None = None) -> list[Record]:
-        return [r for r in self.kind("deliver") if r.group == group and call in {None, r.call}]
-
-    def copies(self, group: str) -> list[list[Record]]:
-        """The deliveries of each copy to the group."""
-        names = {(r.call, r.position) for r in self.deliveries(group)}
-        return [[r for r in self.deliveries(group) if (r.call, r.position) == name] for name in sorted(names)]
-
-    def acts(self, d: Record) -> list[tuple[str, Record, Record | None]]:
-        """(verb, invoke, completion): the n-th completion of a verb belongs to its n-th invoke."""
-        found: list[tuple[str, Record, Record | None]] = []
-        for verb in ("ack", "nack", "reject", "extend"):
-            mine = [r for r in self.records if r.delivery == d.delivery and r.kind.startswith(f"{verb}.")]
-            done = [r for r in mine if r.kind != f"{verb}.invoke"]
-            invokes = [r for r in mine if r.kind == f"{verb}.invoke"]
-            found += [(verb, r, done[n] if n < len(done) else None) for n, r in enumerate(invokes)]
-        return sorted(found, key=lambda act: act[1].i)
-
-    @staticmethod
-    def how(done: Record | None) -> str:
-        return "open" if done is None else done.kind.split(".")[1]
-
-    def process(self, session: int) -> str:
-        return next(r for r in self.kind("subscribe.invoke") if r.session == session).process
-
-    def session_ends(self, session: int) -> list[Record]:
-        ends = [r for r in self.kind("session.closed", "session.lost") if r.session == session]
-        ends += [r for r in self.kind("consumer.killed") if r.process == self.process(session)]
-        return sorted((r for r in ends if r.i > self.joined(session)), key=lambda r: r.i)[:1]
-
-    def joined(self, session: int) -> int:
-        return next(r for r in self.kind("subscribe.invoke") if r.session == session).i
-
-    def faults(self, process: str) -> list[Record]:
-        cuts = [r for r in self.kind("link.cut") if r.process in {"", process}]
-        cuts += [r for r in self.kind("consumer.killing") if r.process == process]
-        return self.kind("broker.killed", "broker.paused") + cuts
-
-    def dying(self, d: Record) -> bool:
-        """Whether its process was being killed when it was handed out."""
-        process = self.process(d.session)
-        signs = [r for r in self.kind("consumer.killing") if r.process == process]
-        ends = [r for r in self.kind("consumer.killed") if r.process == process]
-        return any(a.i < d.i < min((b.i for b in ends if b.i > a.i), default=0) for a in signs)
-
-    def stalled(self, start: int, end: int) -> int:
-        return sum(max(0, min(end, r.t) - max(start, r.t - r.numbers["ns"])) for r in self.kind("stall"))
-
-    def kills_not_survived(self, state: tuple[str, ...]) -> list[Record]:
-        return [] if "broker-kill" in state else self.kind("broker.killed")
-
-    def outages(self) -> list[tuple[Record, Record]]:
-        """The faults of the broker and of every link, each with its end; without one it is a moment."""
-        found = []
-        for fault in self.kind("broker.killed", "broker.paused", "link.cut"):
-            heals = [r for r in self.kind("broker.ready", "broker.resumed", "link.healed") if r.i > fault.i]
-            if not fault.process:
-                found.append((fault, heals[0] if heals else fault))
-        return found
-
-    def away(self, start: int, end: int) -> int:
-        return sum(max(0, min(b.t, end) - max(a.t, start)) for a, b in self.outages())
-
+class Naive(Told):
     # lease and settlement
 
     def timeout(self, d: Record) -> int:
@@ -135,7 +35,7 @@ class Naive:
         signs += [r for r in self.faults(self.process(d.session)) if r.i > d.i]
         if any(r.i < at.i for r in signs):
             return True
-        if self.dying(d) or any(a.i < d.i < b.i for a, b in self.outages()):
+        if self.dying(d, d.i) or any(a.i < d.i < b.i for a, b in self.outages()):
             return True
         end = self.lease(d, at.i)
         if at.t > end:
@@ -289,7 +189,7 @@ class Naive:
                 continue
             d, invoke, done, verb = settlement
             cut = [*self.session_ends(d.session), *self.faults(self.process(d.session))]
-            failed = any(invoke.i < r.i < again.i for r in cut)
+            failed = self.dying(d, invoke.i) or any(invoke.i < r.i < again.i for r in cut)
             failed = failed or any(a.i < invoke.i < b.i for a, b in self.outages())
             if self.claims.ack == "sent" and verb == "ack" and failed:
                 continue
@@ -369,10 +269,12 @@ class Naive:
             done = self.outcome(second)
             if done is None or not self.is_duplicate(second):
                 continue
+            away = self.outages()
             earlier = [c for c in self.siblings(second, "topic") if c.i < done.i and not self.is_rejected(c)]
             ends = [self.outcome(c) for c in earlier]
             if all(e is not None and e.kind == "publish.ok" for e in ends) and all(
-                second.t - e.t - self.away(e.t, done.t) > self.window() + self.slack
+                second.t - e.t - sum(max(0, min(b.t, done.t) - max(a.t, e.t)) for a, b in away)
+                > self.window() + self.slack
                 for e in ends
                 if e is not None
             ):
