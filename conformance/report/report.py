@@ -39,6 +39,7 @@ class Counterexample(msgspec.Struct, frozen=True, kw_only=True):
 
     scenario: number of the one that showed it first. original, minimal, history: files in the report
     folder. operations: of the minimal scenario. shown: of `reruns` runs of it, how many showed it again.
+    story: of the history, which is whole, the records that the violation rests on.
     """
 
     anomaly: str

@@ -448,3 +448,9 @@ def test_the_spec_names_the_claims_that_each_profile_stands_on() -> None:
             if path.split(".")[0] in Claims.__struct_fields__
         }
         assert named == {path for one in needs for path in one}
+
+
+@pytest.mark.parametrize(("lane", "binds"), [("key", True), ("partition", True), ("topic", False)])
+def test_red_006_one_lane_for_a_topic_promises_nothing_that_could_be_judged(lane: Any, binds: bool) -> None:
+    claims = msgspec.to_builtins(msgspec.structs.replace(STRONG, isolation=lane))
+    assert requirement_of("RED-006").applies(claims) is binds
