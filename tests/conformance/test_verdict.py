@@ -146,7 +146,7 @@ KILLS = frozenset({"broker-kill", "in-flight"})
         ({"broker_kill": (20, 0), "in_flight": (20, 0), "node_loss": (0, 1)}, "pass"),
     ],
 )
-def test_cnf_003_each_fault_of_a_requirement_has_to_have_met_something(
+def test_cnf_014_each_fault_of_a_requirement_has_to_have_met_something(
     parts: dict[str, tuple[int, int]], state: str
 ) -> None:
     """A kill that met nothing makes it inconclusive, and what no such fault lies in does not count."""
