@@ -41,7 +41,7 @@ STRUCK: Mapping[str, Literal["kill", "freeze", "restart"]] = {
 HEALED = ("broker.ready", "broker.resumed")
 BYTE = 256
 DOWN, STILL = (1, 2, 3), (2, 4, 6)  # ticks for which a broker is away, and for which it stands still
-UNBEFALLEN = 2  # of eight scenarios, those without a fault of a consumer
+UNBEFALLEN = 3  # of eight scenarios, those without a fault of a consumer
 
 
 def befallen(numbers: Numbers, scenario: Scenario) -> Scenario:
