@@ -41,6 +41,7 @@ STRUCK: Mapping[str, Literal["kill", "freeze", "restart"]] = {
 HEALED = ("broker.ready", "broker.resumed")
 BYTE = 256
 DOWN, STILL = (1, 2, 3), (2, 4, 6)  # ticks for which a broker is away, and for which it stands still
+LONGER = 20  # ticks by which a window outlasts what a broker is away
 UNBEFALLEN = 3  # of eight scenarios, those without a fault of a consumer
 
 
@@ -56,7 +57,8 @@ def befallen(numbers: Numbers, scenario: Scenario) -> Scenario:
     if numbers.below(8) >= UNBEFALLEN:
         scenario, of_consumers = _with_fallen(numbers, scenario)
         faults += of_consumers
-    return replace(scenario, publishers=publishers, faults=tuple(faults))
+    topics = tuple(replace(one, window=one.window and one.window + LONGER) for one in scenario.topics)
+    return replace(scenario, topics=topics, publishers=publishers, faults=tuple(faults))
 
 
 def without_broker_faults(scenario: Scenario) -> Scenario:
