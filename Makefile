@@ -42,8 +42,9 @@ COUNT ?= 100000
 memory: $(VENV)/installed
 	$(BIN)/eventproof run memory --scenarios $(COUNT) --keep failed $(ARGS)
 
+LIES := tests/misconfigured/test_misconfigured.py tests/misconfigured/test_under_faults.py
 lies: $(VENV)/developing
-	$(BIN)/python -m pytest --no-cov --timeout 300 tests/misconfigured/test_misconfigured.py $(ARGS)
+	$(BIN)/python -m pytest --no-cov --timeout 300 $(LIES) $(ARGS)
 
 RUNS ?= 30
 soak: $(VENV)/installed
