@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -12,7 +12,7 @@ from eventproof.conformance.execution.triggers import Triggers, after_turns
 from eventproof.conformance.history.record import Record
 from eventproof.conformance.scenario import Fault, Moment
 
-MOMENTS = Moment.__args__  # type: ignore[attr-defined]
+MOMENTS = get_args(Moment)
 BROKER, MINE, ANOTHER = "", "g0-c0", "g0-c1"
 
 

@@ -1,4 +1,4 @@
-"""What befalls a broker meets all scenarios of a batch under way, is recorded by each, and is over in the end."""
+"""What befalls a broker meets all scenarios of a batch, is recorded by each, and is over in the end."""
 
 from __future__ import annotations
 
