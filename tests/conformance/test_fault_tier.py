@@ -82,7 +82,7 @@ def test_the_memory_broker_is_conformant_under_all_faults(eventproof: Any) -> No
 def test_cnf_009_an_asked_profile_that_only_faults_can_judge_ends_in_success_with_them_alone(
     eventproof: Any,
 ) -> None:
-    words = ("run", "memory", "--profile", "groups", "--scenarios", 100, "--report", "out")
+    words = ("run", "memory", "--profile", "groups", "--scenarios", 240, "--report", "out")
     ended = eventproof(*words)
     assert ended.code == PARTIAL
     assert saved("out").profiles == {"groups": "conformant without faults"}

@@ -61,7 +61,7 @@ def test_publishers_and_consumers_meet_faults_at_each_moment() -> None:
     moments = {(fault.group is None, fault.after) for s in corpus() for fault in s.faults}
     of_broker = {"publish.invoke", "ack.invoke", "ack.ok", "nack.ok"}
     assert moments == {(True, m) for m in of_broker} | {(False, m) for m in ("deliver", "ack.ok", "nack.ok")}
-    assert {fault.turns for s in corpus() for fault in s.faults} == {0, 1, 2, 4}
+    assert {fault.turns for s in corpus() for fault in s.faults} == {0, 1}
 
 
 def test_a_consumer_that_something_befalls_has_somebody_to_take_over() -> None:
@@ -71,7 +71,7 @@ def test_a_consumer_that_something_befalls_has_somebody_to_take_over() -> None:
                 consumers = scenario.groups[fault.group].consumers
                 assert len(consumers) == 3
                 assert not any(one.conflicting or one.sequential for one in consumers)
-                assert len({one.joins for one in consumers}) == 1
+                assert consumers[0].joins == 0 < consumers[1].joins == consumers[2].joins
 
 
 def test_no_two_faults_befall_one_consumer() -> None:
