@@ -10,13 +10,13 @@ ARGS ?=
 .PHONY: conformance test check selftest memory lies soak bench format clean help
 
 help:
-	@echo "make conformance BROKER=nats|nats-core|memory [TIER=smoke|core] [ARGS=...]   a verdict per guarantee"
+	@echo "make conformance BROKER=nats|nats-core|memory [TIER=smoke|core|fault] [ARGS=...]   a verdict per guarantee"
 	@echo "make test        the tests of this project, with coverage"
 	@echo "make check       lint, types, the spec and the generated files"
 	@echo "make selftest    show that every rule catches a broken broker"
 	@echo "make memory      10^5 generated histories of the correct memory broker: no failure"
 	@echo "make lies        real mistakes with NATS, each caught on a real server"
-	@echo "make soak BROKER=nats RUNS=30   so many runs in the background; again: how far they are, or go on"
+	@echo "make soak BROKER=nats TIER=core RUNS=30   so many runs in the background; again: how far they are, or go on"
 	@echo "make bench       the NATS adapter beside bare nats-py and FastStream [ARGS='--rounds N --events N --save']"
 	@echo "make format      format the code"
 
@@ -42,12 +42,13 @@ COUNT ?= 100000
 memory: $(VENV)/installed
 	$(BIN)/eventproof run memory --scenarios $(COUNT) --keep failed $(ARGS)
 
+LIES := tests/misconfigured/test_misconfigured.py tests/misconfigured/test_under_faults.py
 lies: $(VENV)/developing
-	$(BIN)/python -m pytest --no-cov --timeout 300 tests/misconfigured/test_misconfigured.py $(ARGS)
+	$(BIN)/python -m pytest --no-cov --timeout 300 $(LIES) $(ARGS)
 
 RUNS ?= 30
 soak: $(VENV)/installed
-	@.ci/soak $(BROKER) $(RUNS) $(BIN)/eventproof
+	@.ci/soak $(BROKER) $(TIER) $(RUNS) $(BIN)/eventproof
 
 bench: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --group bench

@@ -14,8 +14,8 @@ class EventproofError(Exception):
 class Rejected(EventproofError):
     """The act certainly took no effect.
 
-    `kind` is a short stable word for programs (`too-large`, `no-topic`, `conflict`, `closed`,
-    `invalid`, `forbidden`); `detail` is a sentence for people.
+    `kind` is a short stable word for programs (spec/adapter.md lists them), such as `too-large`, `no-topic`,
+    `conflict`, `closed`; `detail` is a sentence for people.
     """
 
     def __init__(self, kind: str, detail: str = "") -> None:
@@ -42,7 +42,7 @@ class Unsupported(Rejected):
 
 
 class AlreadySettled(Rejected):
-    """The delivery was settled before, by the opposite verb."""
+    """The delivery was settled before, by another verb."""
 
     def __init__(self, detail: str = "") -> None:
         super().__init__("already-settled", detail)

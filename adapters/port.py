@@ -35,7 +35,7 @@ class Receipt(msgspec.Struct, frozen=True):
 class Delivery(Protocol):
     """One attempt to hand one event to one consumer, under a lease of `Policy.ack_timeout`.
 
-    It settles once: the same verb again does nothing; the opposite verb raises `AlreadySettled`, a
+    It settles once: the same verb again does nothing; another verb raises `AlreadySettled`, a
     verb after the lease ran out raises `LeaseExpired`. A cancelled settle is indeterminate; the same
     verb may be tried again.
 

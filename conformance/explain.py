@@ -9,8 +9,8 @@ from pathlib import Path
 from eventproof.adapters import clock
 from eventproof.conformance.case import Case, Watcher, save_case
 from eventproof.conformance.execution.stage import Stage
-from eventproof.conformance.history.record import History
-from eventproof.conformance.minimise.history import minimal
+from eventproof.conformance.history.record import History, Record
+from eventproof.conformance.minimise.history import essential
 from eventproof.conformance.minimise.scenario import minimise
 from eventproof.conformance.report.report import Counterexample
 from eventproof.conformance.report.story import story
@@ -70,17 +70,16 @@ class Search:
         case, scenario, history = await self.smallest_of(cases)
         original, _ = save_case(case.scenario, case.history, folder, f"{case.number:05}")
         again = await self._on.run([scenario] * RERUNS)
-        showing = [other for other in again if self.violation(other)]
-        history = minimal(showing[0] if showing else history, self.shows)
-        violation = self.violation(history)
-        assert violation is not None
+        showing = [other for other in again if self.violations(other)]
+        history = showing[0] if showing else history
+        violation, told = self.evidence(history)
         place = folder / "counterexamples" / self._anomaly
         saved = save_case(scenario, history, place, "minimal")
         return Counterexample(
             anomaly=self._anomaly, requirements=requirements, violation=violation, scenario=case.number,
             original=str(original.relative_to(folder)), minimal=str(saved[0].relative_to(folder)),
             history=str(saved[1].relative_to(folder)), operations=scenario.operations, shown=len(showing),
-            reruns=len(again), story=tuple(story(history, violation.records)),
+            reruns=len(again), story=tuple(story(history, violation.records, {record.i for record in told})),
         )  # fmt: skip
 
     async def smallest_of(self, cases: Sequence[Case]) -> tuple[Case, Scenario, History]:
@@ -101,24 +100,22 @@ class Search:
 
         async def attempt(candidates: Sequence[Scenario]) -> int | None:
             for number, history in enumerate(await self._on.run(candidates)):
-                if self.violation(history):
+                if self.violations(history):
                     histories[id(candidates[number])] = history
                     kept.append(candidates[number])
                     return number
             return None
 
         kept: list[Scenario] = [case.scenario]
-        sliced = minimal(case.history, self.shows)
-        involved = {record.call for record in sliced.records if record.call}
+        involved = {record.call for record in self.evidence(case.history)[1] if record.call}
         await minimise(case.scenario, involved, attempt, self._in_time)
         return kept[-1], histories[id(kept[-1])]
 
-    def shows(self, history: History) -> bool:
-        return self.violation(history) is not None
+    def evidence(self, history: History) -> tuple[Violation, Sequence[Record]]:
+        """The first violation of the anomaly in a history that shows it, and the records that it rests on."""
+        violation = self.violations(history)[0]
+        return violation, essential(history, violation, self.violations)
 
-    def violation(self, history: History) -> Violation | None:
-        """The first violation of the anomaly in a history."""
-        for finding in judge(history):
-            if finding.code == self._anomaly and finding.violations:
-                return finding.violations[0]
-        return None
+    def violations(self, history: History) -> Sequence[Violation]:
+        """Those of the anomaly in a history, as far as the rule keeps them."""
+        return [v for finding in judge(history) if finding.code == self._anomaly for v in finding.violations]

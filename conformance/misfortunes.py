@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal, TypeGuard, get_args
 
 from msgspec.structs import replace
 
+from eventproof.adapters.policy import Policy as Wanted
 from eventproof.conformance.behaviours import LATE
+from eventproof.conformance.history.record import History, Record
+from eventproof.conformance.history.recorder import NANOSECONDS
 from eventproof.conformance.numbers import Numbers
 from eventproof.conformance.scenario import (
+    TYPES,
     Act,
     Behaviour,
     Consumer,
@@ -22,15 +26,23 @@ from eventproof.conformance.scenario import (
 
 BEFALLS: tuple[Literal["kill", "freeze", "restart"], ...] = ("kill", "kill", "freeze", "restart")
 MOMENTS: tuple[Moment, ...] = (
-    "publish.invoke", "publish.invoke", "publish.invoke", "ack.invoke", "ack.invoke", "ack.ok", "nack.ok",
+    "publish.invoke", "publish.invoke", "publish.invoke", "publish.invoke",
+    "ack.invoke", "ack.invoke", "ack.ok", "nack.ok",
 )  # fmt: skip
-OF_CONSUMERS: tuple[Moment, ...] = ("deliver", "deliver", "deliver", "ack.ok", "nack.ok")
-TURNS = (1, 0, 2, 4)
+OF_CONSUMERS: tuple[Moment, ...] = ("deliver", "deliver", "deliver", "deliver", "ack.ok", "nack.ok")
+TURNS = (0, 1)
 WAIT, HOLD = Act(do="nack", ticks=8), Act(do="hold", ticks=2)  # the first for longer than a broker is away
 MORE = (WAIT, WAIT, WAIT, HOLD, HOLD, HOLD, Act(do="reject"))  # what groups do besides
+STRUCK: Mapping[str, Literal["kill", "freeze", "restart"]] = {
+    "broker.killed": "kill",
+    "broker.paused": "freeze",
+    "broker.stopped": "restart",
+}
+HEALED = ("broker.ready", "broker.resumed")
 BYTE = 256
 DOWN, STILL = (1, 2, 3), (2, 4, 6)  # ticks for which a broker is away, and for which it stands still
-UNBEFALLEN = 2  # of eight scenarios, those without a fault of a consumer
+LONGER = 20  # ticks by which a window outlasts what a broker is away
+UNBEFALLEN = 3  # of eight scenarios, those without a fault of a consumer
 
 
 def befallen(numbers: Numbers, scenario: Scenario) -> Scenario:
@@ -40,19 +52,44 @@ def befallen(numbers: Numbers, scenario: Scenario) -> Scenario:
     publishers = tuple(
         tuple(_doubting(step, pipelined=pipelined) for step in steps) for steps in scenario.publishers
     )
-    faults = [_of_broker(numbers, count)]
     scenario = replace(scenario, behaviours=_more(numbers, scenario))
+    faults = [_of_broker(numbers, count, any(any(_wanted(scenario, one)) for one in scenario.groups))]
     if numbers.below(8) >= UNBEFALLEN:
-        group = numbers.below(len(scenario.groups))
-        faults += _of_consumers(numbers, group)
-        groups = (_company(one) if n == group else one for n, one in enumerate(scenario.groups))
-        scenario = replace(scenario, groups=tuple(groups))
-    return replace(scenario, publishers=publishers, faults=tuple(faults))
+        scenario, of_consumers = _with_fallen(numbers, scenario)
+        faults += of_consumers
+    topics = tuple(replace(one, window=one.window and one.window + LONGER) for one in scenario.topics)
+    return replace(scenario, topics=topics, publishers=publishers, faults=tuple(faults))
 
 
 def without_broker_faults(scenario: Scenario) -> Scenario:
     """The same for one that others lead."""
     return replace(scenario, faults=tuple(fault for fault in scenario.faults if fault.group is not None))
+
+
+def as_met(scenario: Scenario, history: History) -> Scenario:
+    """The same with the faults of the broker that another one led, due when they came: to be tried alone."""
+    if scenario.broker_faults:
+        return scenario
+    met = tuple(_met(history, record) for record in history.records if record.kind in STRUCK)
+    return replace(scenario, faults=(*scenario.faults, *(fault for fault in met if fault is not None)))
+
+
+def is_moment(kind: str) -> TypeGuard[Moment]:
+    """Whether a fault can wait for records of the kind."""
+    return kind in get_args(Moment)
+
+
+def _met(history: History, sign: Record) -> Fault | None:
+    """The fault that the record tells of, due with the last record before it that a fault can wait for."""
+    kinds = (record.kind for record in history.records[: sign.i - 1])
+    before: list[Moment] = [kind for kind in kinds if is_moment(kind)]
+    if not before:
+        return None
+    end = next((r for r in history.records[sign.i :] if r.kind in HEALED), None)
+    ticks = None if end is None else max(1, round((end.t - sign.t) / NANOSECONDS / history.header.tick))
+    do = STRUCK[sign.kind]
+    count = before.count(before[-1])
+    return Fault(do=do, after=before[-1], count=count, ticks=None if do == "restart" else ticks)
 
 
 def bearable(scenario: Scenario, able: frozenset[str]) -> Scenario:
@@ -78,39 +115,65 @@ def _more(numbers: Numbers, scenario: Scenario) -> tuple[Behaviour, ...]:
     return tuple(found.values())
 
 
-def _of_broker(numbers: Numbers, count: int) -> Fault:
-    do = numbers.pick(BEFALLS)
+def _of_broker(numbers: Numbers, count: int, settled: bool) -> Fault:
+    """settled: whether there are settlements that it can wait for."""
+    do, after = numbers.pick(BEFALLS), numbers.pick(MOMENTS) if settled else MOMENTS[0]
+    most = count * 3 // 4 if after == "publish.invoke" else count // 4 if after != "nack.ok" else 1
     return Fault(
         do=do,
-        after=numbers.pick(MOMENTS),
-        count=1 + numbers.below(256) % max(1, count * 3 // 4),
+        after=after,
+        count=1 + numbers.below(256) % max(1, most),
         turns=numbers.pick(TURNS),
         ticks=None if do == "restart" else numbers.pick(DOWN if do == "kill" else STILL),
     )
 
 
-def _of_consumers(numbers: Numbers, group: int) -> Sequence[Fault]:
-    """One for the group's first consumer, and in one case of four another one for its second."""
-    first = _of_consumer(numbers, group, 0)
-    return (first,) if numbers.below(4) else (first, _of_consumer(numbers, group, 1))
+def _with_fallen(numbers: Numbers, scenario: Scenario) -> tuple[Scenario, Sequence[Fault]]:
+    """The scenario with a fault of a consumer in the group that gets most; none if no group gets anything."""
+    wanted = [list(_wanted(scenario, group)) for group in scenario.groups]
+    number = max(range(len(wanted)), key=lambda n: len(wanted[n]))
+    if not wanted[number]:
+        return scenario, ()
+    company = _company(scenario.groups[number], len(scenario.publishes))
+    fault, behaviours = _of_consumer(numbers, number, len(wanted[number])), scenario.behaviours
+    if fault.after == "nack.ok":
+        first = Behaviour(group=number, call=wanted[number][0], acts=(WAIT,))
+        others = (one for one in behaviours if (one.group, one.call) != (number, first.call))
+        behaviours = (first, *others)
+    groups = (*scenario.groups[:number], company, *scenario.groups[number + 1 :])
+    return replace(scenario, groups=groups, behaviours=behaviours), (fault,)
 
 
-def _of_consumer(numbers: Numbers, group: int, consumer: int) -> Fault:
-    """A kill, at a hand-out or with a settlement under way; or a freeze that no lease outlasts."""
+def _wanted(scenario: Scenario, group: Group) -> Iterator[int]:
+    """Calls of which a group that was there from the start surely gets the events: none for one that begins
+    later."""
+    policy, seen = Wanted(types=group.policy.types), set[int]()
+    for step in scenario.publishes if group.policy.start == "earliest" else ():
+        stored = scenario.payloads[step.payload].kind != "oversize" and step.expires is None
+        if stored and step.topic == group.topic and step.event not in seen and policy.wants(TYPES[step.type]):
+            seen.add(step.event)
+            yield step.call
+
+
+def _of_consumer(numbers: Numbers, group: int, most: int) -> Fault:
+    """A kill of the group's first consumer, at a hand-out or with a settlement under way, or a freeze that no
+    lease outlasts. most: events that the group gets."""
     kill, count, turns = numbers.below(3) > 0, numbers.pick((1, 1, 2, 3)), numbers.pick(TURNS)
+    after = numbers.pick(OF_CONSUMERS) if kill else "deliver"
     return Fault(
         do="kill" if kill else "freeze",
         group=group,
-        consumer=consumer,
-        after=numbers.pick(OF_CONSUMERS) if kill else "deliver",
-        count=count,
+        after=after,
+        count=1 if after == "nack.ok" else max(1, min(count, most // 3)),
         turns=turns if kill else 0,
         ticks=numbers.pick((None, 2)) if kill else LATE.ticks,
     )
 
 
-def _company(group: Group) -> Group:
-    """The group with three members of one mind, so that somebody can take over."""
+def _company(group: Group, count: int) -> Group:
+    """The group with three members of one mind: the first has the events for itself, until others come who
+    can take over."""
     first, *others = (replace(one, conflicting=False, sequential=False) for one in group.consumers)
-    members = [first, *others, Consumer(joins=first.joins), Consumer(joins=first.joins)][:3]
-    return replace(group, consumers=(first, *(replace(one, joins=first.joins) for one in members[1:])))
+    members = (*others, Consumer(), Consumer())[:2]
+    late = (replace(one, joins=1 + count // 3) for one in members)
+    return replace(group, consumers=(replace(first, joins=0), *late))

@@ -19,7 +19,7 @@ from eventproof.conformance.execution.stage import Stage, run_on, stage
 from eventproof.conformance.execution.visiting import Guest
 from eventproof.conformance.explain import TRIED, explain
 from eventproof.conformance.fitting import fit
-from eventproof.conformance.misfortunes import bearable
+from eventproof.conformance.misfortunes import as_met, bearable
 from eventproof.conformance.plugin import Plugin
 from eventproof.conformance.profiles import ProfileState, profile_reasons, profile_states
 from eventproof.conformance.report.counts import count
@@ -155,7 +155,7 @@ def _keep_smallest(cases: list[Case], codes: frozenset[str], into: dict[str, lis
     for case in cases:
         for code in codes & case.shown:
             kept = into.setdefault(code, [])
-            kept.append(case)
+            kept.append(msgspec.structs.replace(case, scenario=as_met(case.scenario, case.history)))
             kept.sort(key=lambda one: one.scenario.operations)
             del kept[TRIED:]
 
@@ -164,7 +164,8 @@ def _save(plan: Plan, cases: list[Case], codes: frozenset[str]) -> None:
     """Keep what was asked for; a malformed history is always kept, and ends the run."""
     for case in cases:
         if plan.keep == "all" or codes & case.shown:
-            save_case(case.scenario, case.history, plan.folder, f"{case.number:05}")
+            met = as_met(case.scenario, case.history)
+            save_case(met, case.history, plan.folder, f"{case.number:05}")
         if case.shows("H1"):
             detail = next(v.message for f in case.findings if f.code == "H1" for v in f.violations)
             raise MalformedRun(

@@ -156,7 +156,8 @@ def _missing(requirement: Requirement, exercised: int, tried: Sequence[str], mea
     """What the requirement needs and the run has not."""
     seen_by = {SEEN_BY_LOG[code] for code in requirement.anomalies if code in SEEN_BY_LOG and not tried}
     found = [f"{name} of the target" for name in sorted(seen_by & means.lacking)]
-    if LARGE in means.lacking and REFUSED in requirement.anomalies and exercised < requirement.exercise:
+    small = LARGE in means.lacking and REFUSED in requirement.anomalies and not tried
+    if small and exercised < requirement.exercise:
         found.append(LARGE)
     unmade = [fault for fault in tried if fault not in means.faults]
     return [*found, f"{means.more} for {', '.join(unmade)}"] if unmade else found

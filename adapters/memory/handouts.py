@@ -40,7 +40,7 @@ class HandOuts(Intake):
         event = slot.copy.event
         if self.expired(event):
             self.bury(group, slot, "expired", "")
-        elif not self.consumed(group, event):
+        elif slot.copy.dead or not self.consumed(group, event):
             return False
         self.finish(group, slot)
         return True
@@ -159,7 +159,8 @@ class HandOuts(Intake):
         lane = slot.lane
         lane.slots.remove(slot)
         handed = slot.attempt > 0  # an event that expired unseen does not stand for its repetition
-        if self.options.dedup == "consume" and handed and not self.consumed(group, slot.copy.event):
+        told = handed and not slot.copy.dead
+        if self.options.dedup == "consume" and told and not self.consumed(group, slot.copy.event):
             group.settled[slot.copy.event.identity] = self.time()  # which a duplicate does not renew
         self.take_back(slot)
         if lane.slots:
@@ -172,7 +173,7 @@ class HandOuts(Intake):
         if group.policy.dead_letter is None:
             return
         dead = self.dead_letter(group, slot, reason, error)
-        self.store(self.topic(group.policy.dead_letter), dead)
+        self.store(self.topic(group.policy.dead_letter), dead).dead = True
 
     def dead_letter(self, group: Group, slot: Slot, reason: Reason, error: str) -> Event:
         return to_dead_letter(

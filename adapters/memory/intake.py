@@ -56,6 +56,7 @@ class Intake(Calls):
         if original is not None:
             return Receipt(original.position, original.partition, duplicate=True)
         copy = self.store(topic, event)
+        topic.seen[event.identity] = (self.time(), copy)
         return Receipt(copy.position, copy.partition, duplicate=False)
 
     def check(self, event: Event) -> None:
@@ -75,7 +76,6 @@ class Intake(Calls):
         offset = len(topic.log)
         copy = Copy(event, offset, partition, str(offset))
         topic.log.append(copy)
-        topic.seen[event.identity] = (self.time(), copy)
         for group in topic.groups.values():
             self.admit(group)
         return copy
@@ -98,9 +98,10 @@ class Intake(Calls):
         return session
 
     def check_possible(self, policy: Policy) -> None:
-        """Raises Unsupported for what this broker cannot keep: a hand-out that settles itself never fails."""
+        """Raises Unsupported if the broker, as it is configured, cannot keep the policy (ADP-005): a hand-out
+        that settles itself never fails."""
         if self.options.delivery == "at-most-once" and policy.dead_letter is not None:
-            raise Unsupported("an event that is settled by its hand-out is never dead-lettered")
+            raise Unsupported("at most once: nothing can fail, so leave max_attempts and dead_letter out")
 
     def check_policy(self, group: Group, policy: Policy) -> None:
         if group.policy != policy:

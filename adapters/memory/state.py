@@ -35,12 +35,14 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Copy(msgspec.Struct, gc=False):
-    """One stored event. offset: in the topic's log. position: its name for the outside."""
+    """One stored event. offset: in the topic's log. position: its name for the outside. dead: a dead letter,
+    which is no call of its event and has no part in deduplication."""
 
     event: Event
     offset: int
     partition: int
     position: str
+    dead: bool = False
 
 
 class Topic:

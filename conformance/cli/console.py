@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 from typing_extensions import Self
 
@@ -16,7 +16,14 @@ class Progress:
     """`eventproof.conformance.case.Watcher`: one bar, for the present phase; nothing unless on a terminal."""
 
     def __init__(self) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left:"),
+            TimeRemainingColumn(),
+        )
         terminal = Console(stderr=True)
         self._bars = Bars(*columns, console=terminal, transient=True, disable=not terminal.is_terminal)
         self._task = self._bars.add_task("starting", total=None)

@@ -43,7 +43,7 @@ def _head(one: Requirement) -> list[Text | Padding]:
         "Limits": one.limits,
         "Profile": one.profile,
         "When": when,
-        "Verify": f"{one.verify} {one.whynone}".strip(),
+        "Verify": " ".join(filter(None, (one.verify, _of(one.faults), one.whynone))),
         "Exercise": str(one.exercise),
         "Defined in": f"spec/{one.anchor}",
     }
@@ -57,6 +57,10 @@ def _head(one: Requirement) -> list[Text | Padding]:
     ]
 
 
+def _of(faults: tuple[str, ...]) -> str:
+    return f"of {', '.join(faults)}" if faults else ""
+
+
 def _rules(one: Requirement) -> list[Text]:
     lines = []
     for rule in RULES:
@@ -64,7 +68,8 @@ def _rules(one: Requirement) -> list[Text]:
             lines.append(
                 Text.assemble(("Rule: ", "bold"), f"{rule.code} {rule.name}. {' '.join(rule.doc.split())}")
             )
-            killed = [mutant for mutant in MUTANTS if mutant.anomaly == rule.code]
+            under = (mutant for mutant in MUTANTS if not one.faults or mutant.fault in one.faults)
+            killed = [mutant for mutant in under if mutant.anomaly == rule.code]
             lines += [
                 Text.assemble(("Mutant: ", "bold"), f"{mutant.name} {mutant.summary}") for mutant in killed
             ]

@@ -120,6 +120,7 @@ async def _traffic(run: Run) -> None:
             member.stop()
         await wait_for_all(tasks, run.site.within)
     finally:
+        triggers.disarm()
         for member in members:
             member.abort()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -152,10 +152,10 @@ def _spawn(
     plugin: Plugin, offered: Facilities, address: str, given: Mapping[str, Any]
 ) -> Callable[[], AbstractAsyncContextManager[Participant]] | None:
     """How a participant comes about that can be killed: as its likeness where the broker is in this process,
-    else as a process of its own."""
+    else as a process of its own, which has to be able to reach the broker."""
     if offered.sever is not None:
         return partial(likeness, lambda: plugin.connect(address, **given), offered.sever)
-    if plugin.command is None:
+    if plugin.command is None or address.startswith("memory://"):
         return None
     return partial(embodied, plugin.command, address, given)
 

@@ -19,6 +19,7 @@ class Triggers:
 
     def __init__(self, faults: Sequence[tuple[Fault, str]], strike: Strike) -> None:
         self._strike = strike
+        self._over = False
         self._owners: dict[int, str] = {}
         self._armed: list[_Armed] = [_Armed(fault, process) for fault, process in faults]
 
@@ -35,11 +36,16 @@ class Triggers:
                     self._due(armed)
 
     def disarm(self) -> None:
-        """Nothing strikes any more."""
+        """Nothing strikes any more, what is some turns away neither."""
+        self._over = True
         self._armed.clear()
 
     def _due(self, armed: _Armed) -> None:
-        after_turns(armed.fault.turns, lambda: self._strike(armed.fault, armed.process))
+        after_turns(armed.fault.turns, lambda: self._befall(armed))
+
+    def _befall(self, armed: _Armed) -> None:
+        if not self._over:
+            self._strike(armed.fault, armed.process)
 
 
 class _Armed:

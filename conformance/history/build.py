@@ -17,9 +17,11 @@ def build(history: History) -> Index:
         index.groups[info.topic, info.name] = Group(info.name, info.topic, info.policy)
     publishing = Publishing(index)
     handlers = {**publishing.handlers(), **Consuming(index).handlers(), **Observing(index).handlers()}
-    i = t = -1
+    i, t = 0, -1
     for record in history.records:
-        if record.i <= i or record.t < t:
+        if record.i != i + 1:
+            index.defect(record, f"follows {i}, and the records count up by one from 1")
+        if record.t < t:
             index.defect(record, "comes before the record that precedes it")
         i, t = record.i, record.t
         found = handlers.get(record.kind)

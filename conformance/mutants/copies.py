@@ -87,9 +87,7 @@ class RemembersWhatItLost(Engine):
     def store(self, topic: Topic, event: Event) -> Copy:
         if not rarely(event.id):
             return super().store(topic, event)
-        ghost = Copy(event, len(topic.log), 0, f"{len(topic.log)}-lost")
-        topic.seen[event.identity] = (self.time(), ghost)
-        return ghost
+        return Copy(event, len(topic.log), 0, f"{len(topic.log)}-lost")
 
 
 class AcceptsStaleAcks(Engine):

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 
 from eventproof.conformance.history.record import History
-from eventproof.conformance.report.report import Counts
+from eventproof.conformance.report.coverage import befallen
+from eventproof.conformance.report.report import Counts, Struck
 from eventproof.conformance.scenario import Scenario
 
 
@@ -28,3 +29,8 @@ def count(histories: Iterable[History], scenarios: Iterable[Scenario], into: Cou
         into.joins += kinds["subscribe.ok"]
         into.drains += len(history.header.groups)
         into.unproven += len(history.header.groups) - len(proven)
+        for name, struck, met in befallen(scenario, history):
+            found = into.faults.setdefault(name, Struck())
+            found.planned += 1
+            found.struck += struck
+            found.met += met

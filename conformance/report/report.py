@@ -17,8 +17,17 @@ FORMAT = 1
 NAME = "report.json"
 
 
+class Struck(msgspec.Struct):
+    """Of one kind of fault: how many were planned, came about, and met what they are for."""
+
+    planned: int = 0
+    struck: int = 0
+    met: int = 0
+
+
 class Counts(msgspec.Struct, kw_only=True):
-    """What the run consisted of. unproven: groups whose drain was not proven, of `drains`."""
+    """What the run consisted of. unproven: groups whose drain was not proven, of `drains`.
+    faults: by their name."""
 
     scenarios: int = 0
     operations: int = 0
@@ -32,6 +41,7 @@ class Counts(msgspec.Struct, kw_only=True):
     joins: int = 0
     drains: int = 0
     unproven: int = 0
+    faults: dict[str, Struck] = {}
 
 
 class Counterexample(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +49,7 @@ class Counterexample(msgspec.Struct, frozen=True, kw_only=True):
 
     scenario: number of the one that showed it first. original, minimal, history: files in the report
     folder. operations: of the minimal scenario. shown: of `reruns` runs of it, how many showed it again.
+    story: of the history, which is whole, the records that the violation rests on.
     """
 
     anomaly: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from eventproof.conformance.history.record import History, Record
 
@@ -11,12 +11,14 @@ OUTCOMES = {"ok": "confirmed", "rejected": "refused", "indeterminate": "outcome 
 SILENT = frozenset({"next.invoke", "probe", "log.read", "end", "stall", "subscribe.invoke", "group.position"})
 
 
-def story(history: History, marked: tuple[int, ...]) -> list[str]:
-    """The history as sentences. marked: record indexes of the violation, shown by an arrow."""
+def story(history: History, marked: tuple[int, ...], told: Container[int] | None = None) -> list[str]:
+    """The history as sentences. marked: record indexes of the violation, shown by an arrow. told: record
+    indexes to tell, None for all."""
     teller = _Teller(history)
     return [
         f"{'→' if record.i in marked else ' '} {record.t / 1e9:9.3f} s  {sentence}"
         for record in history.records
+        if told is None or record.i in told
         for sentence in teller.tell(record, always=record.i in marked)
     ]
 

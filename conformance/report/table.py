@@ -109,6 +109,9 @@ def _counts(report: Report) -> Table:
     table, counts = _columns(2), report.counts
     for name, text in _visit(report):
         table.add_row(name, text)
+    if counts.faults:
+        kinds = (f"{name} {one.met} of {one.planned}" for name, one in sorted(counts.faults.items()))
+        table.add_row("faults", f"met what they were for: {', '.join(kinds)}")
     table.add_row(
         "evidence",
         f"{counts.scenarios} scenarios, {counts.operations} operations,"

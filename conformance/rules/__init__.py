@@ -18,6 +18,7 @@ from eventproof.conformance.rules import (
     port,
     positions,
     settled_order,
+    storage,
 )
 
 RULES = (
@@ -40,7 +41,7 @@ RULES = (
     copies.AFTER_ACK,
     copies.SPURIOUS,
     copies.DOUBLE_LEASE,
-    duplicates.STORED_TWICE,
+    storage.STORED_TWICE,
     duplicates.DEDUP_MISS,
     duplicates.FALSE_DEDUP,
     duplicates.DEDUP_GHOST,

@@ -1,4 +1,4 @@
-"""C4-C7, C9: one publish is stored once, and a repeated event is recognised, neither more nor less."""
+"""C5-C7, C9: a repeated event is recognised, neither more nor less."""
 
 from __future__ import annotations
 
@@ -11,85 +11,6 @@ from eventproof.conformance.history.owed import drained, stored
 from eventproof.conformance.history.record import Record
 from eventproof.conformance.history.settled import surely_settled
 from eventproof.conformance.rules.rule import Tally, rule
-
-
-def _stored_twice(index: Index, tally: Tally) -> None:
-    """One call, two positions: in a read of the log, or as handed out where positions name copies (some
-    copy of the topic kept its position over a redelivery, in another group or since its confirm).
-    Exercised: calls that a log read shows; in topics without one, delivered copies whose positions could be
-    compared."""
-    for topic, log in index.logs.items():
-        places: dict[int, set[tuple[int, str]]] = {}
-        for entry in log.entries:
-            if entry.call in index.calls and entry.position:
-                places.setdefault(entry.call, set()).add((entry.partition, entry.position))
-        tally.exercised += len(places)
-        for number, found in places.items():
-            if len(found) > 1:
-                _report_places(tally, index.calls[number], found, "The log", (log.i,), topic)
-    for topic in index.topics.keys() - index.logs.keys():
-        _judge_delivered(index, tally, topic)
-
-
-def _judge_delivered(index: Index, tally: Tally, topic: str) -> None:
-    """What the confirm and the groups say of each call's positions, unless nothing shows that they last."""
-    groups = [g for g in index.groups.values() if g.topic == topic]
-    compared, stable = 0, False
-    split: dict[int, Call] = {}
-    for group in groups:
-        for copy in group.copies:
-            call, record = copy.call, copy.deliveries[0].record
-            if call is None or not record.position:
-                continue
-            known = _known(call, groups)
-            compared += 1
-            stable = (
-                stable
-                or len(copy.deliveries) > 1
-                or (known is not record and known.position == record.position)
-            )
-            if known.position != record.position or (
-                known.partition != record.partition and _both(known, record)
-            ):
-                split[call.number] = call
-    tally.exercised += compared if stable else 0
-    for call in split.values() if stable else ():
-        places, moments = _places(call, groups)
-        _report_places(tally, call, places, "Deliveries", moments, topic)
-
-
-def _known(call: Call, groups: list[Group]) -> Record:
-    """The first record that names a position of the call's copy: its confirm, or a delivery."""
-    done = call.done
-    if done is not None and done.position and not done.duplicate:
-        return done
-    found = (
-        copy.first.record for g in groups for copy in g.copies_of(call.number) if copy.first.record.position
-    )
-    return min(found, key=lambda r: r.i)
-
-
-def _both(one: Record, other: Record) -> bool:
-    """Whether both name their partition."""
-    return one.partition >= 0 and other.partition >= 0
-
-
-def _places(call: Call, groups: list[Group]) -> tuple[set[tuple[int, str]], tuple[int, ...]]:
-    """Where the call's copies were said to be, and the records that say so."""
-    records = [_known(call, groups), *(c.first.record for g in groups for c in g.copies_of(call.number))]
-    first = {(r.partition, r.position): r.i for r in reversed(records) if r.position}
-    return set(first), tuple(sorted(first.values()))
-
-
-def _report_places(
-    tally: Tally, call: Call, places: set[tuple[int, str]], what: str, moments: tuple[int, ...], topic: str
-) -> None:
-    names = ", ".join(sorted(position for _, position in places))
-    tally.violate(
-        f"{what} of topic {topic} show call {call.number} stored at {len(places)} positions: {names}.",
-        (call.i, *moments),
-        (call.number,),
-    )
 
 
 def _dedup_miss(index: Index, tally: Tally) -> None:
@@ -175,15 +96,17 @@ def _away(index: Index, since: Record, until: Record) -> int:
 
 def _dedup_ghost(index: Index, tally: Tally) -> None:
     """Answered duplicate, but the original is nowhere: not in a read of the log after the answer, or, without
-    a log, not handed out to a group that was owed it and has drained. The event is lost.
+    a log, not handed out to a group that was owed it and has drained. The event is lost. Nothing is judged
+    where the original may have expired by then: it is gone by right, and its repetition was a duplicate.
     Exercised: calls answered duplicate whose original could be looked for."""
     for call in index.calls.values():
         done = call.done
-        if done is None or not call.duplicate or call.invoke.expires or index.faults.uncovered("messages"):
+        if done is None or not call.duplicate or index.faults.uncovered("messages"):
             continue
         siblings = [call, *_siblings(index, call, "topic")]
-        witness = _looked_for(index, call, done, siblings)
-        if witness is None:
+        originals = _originals(call, done, siblings)
+        witness = _looked_for(index, done, siblings, originals)
+        if witness is None or any(0 < c.invoke.expires <= witness.t + index.slack for c in originals):
             continue
         tally.exercised += 1
         if not any(c.seen for c in siblings):
@@ -195,17 +118,24 @@ def _dedup_ghost(index: Index, tally: Tally) -> None:
             )
 
 
-def _looked_for(index: Index, call: Call, done: Record, siblings: list[Call]) -> Record | None:
+def _originals(call: Call, done: Record, siblings: list[Call]) -> list[Call]:
+    """The calls whose copy the answer can mean; the call itself if there is none."""
+    stored = [c for c in siblings if c is not call and c.i < done.i and not c.refused and not c.duplicate]
+    return stored or [call]
+
+
+def _looked_for(index: Index, done: Record, siblings: list[Call], originals: list[Call]) -> Record | None:
     """The record after the answer that would show a stored original: a log read or a proven drain."""
-    log = index.logs.get(call.invoke.topic)
+    topic = originals[0].invoke.topic
+    log = index.logs.get(topic)
     if log is not None:
         return log if log.i > done.i else None
     first = min(c.i for c in siblings)
     for group in index.groups.values():
         started = group.subscribed < first or (group.policy.start == "earliest" and group.subscribed < done.i)
-        wanted = group.topic == call.invoke.topic and group.wants(call.invoke.type) and group.deleted == 0
+        wanted = all(group.wants(c.invoke.type) for c in originals)
         proof = drained(index, group)
-        if wanted and started and proof > done.i:
+        if group.topic == topic and group.deleted == 0 and wanted and started and proof > done.i:
             return next(r for r in group.drained if r.i == proof)
     return None
 
@@ -288,7 +218,6 @@ def _siblings(index: Index, call: Call, weakest: str) -> list[Call]:
     return [c for lane in lanes if call in lane for c in lane if c is not call]
 
 
-STORED_TWICE = rule("C4", "stored twice", _stored_twice)
 DEDUP_MISS = rule("C5", "dedup miss", _dedup_miss)
 FALSE_DEDUP = rule("C6", "false dedup", _false_dedup)
 DEDUP_GHOST = rule("C7", "dedup ghost", _dedup_ghost)

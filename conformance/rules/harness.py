@@ -8,7 +8,7 @@ from eventproof.conformance.rules.rule import Tally, rule
 
 def _malformed(index: Index, tally: Tally) -> None:
     """A completion without its invoke, a settle of an unknown delivery, a number used twice, records out of
-    order: no broker can cause it, so the suite has a defect and nothing else is judged.
+    order or left out: no broker can cause it, so the suite has a defect and nothing else is judged.
     Exercised: records."""
     tally.exercised = len(index.records)
     for moment, what in index.defects:

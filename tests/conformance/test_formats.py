@@ -36,7 +36,7 @@ def fields_by_kind() -> dict[str, set[str]]:
 
 @pytest.fixture(scope="module")
 def histories() -> list[History]:
-    return run(generate(60, 3))
+    return run([*generate(60, 3), *generate(60, 3, led=2)])
 
 
 def test_the_schemas_are_current() -> None:
@@ -64,7 +64,7 @@ def test_histories_are_valid_under_their_schemas(histories: list[History]) -> No
 
 
 def test_scenarios_are_valid_under_their_schema() -> None:
-    for scenario in generate(60, 4):
+    for scenario in (*generate(60, 4), *generate(60, 4, led=2)):
         assert problems(validator("conformance/scenario"), msgspec.json.decode(encode(scenario))) == []
 
 

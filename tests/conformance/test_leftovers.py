@@ -41,7 +41,7 @@ async def connect(url, **options):
 """
 
 
-def test_a_run_leaves_nothing_and_touches_nothing(tmp_path: Path) -> None:
+def test_cnf_015_a_run_leaves_nothing_and_touches_nothing(tmp_path: Path) -> None:
     async def story() -> None:
         async with somebodys() as theirs:
             before = await theirs.snapshot()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -11,14 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eventproof.adapters.claims import Claims
-from eventproof.conformance.history.record import Header, History, LogEntry, Record
+from eventproof.conformance.history.record import History
 from eventproof.conformance.minimise.ddmin import ddmin
-from eventproof.conformance.minimise.history import minimal
+from eventproof.conformance.minimise.history import essential
 from eventproof.conformance.minimise.parts import Unit, restrict, simpler, units
 from eventproof.conformance.minimise.scenario import WIDTH, minimise
 from eventproof.conformance.mutants import MUTANTS
 from eventproof.conformance.rules.judge import judge
+from eventproof.conformance.rules.rule import Violation
 from eventproof.conformance.scenario import (
     Act,
     Behaviour,
@@ -34,6 +35,7 @@ from eventproof.conformance.scenario import (
 from eventproof.conformance.selftest import plugin
 from eventproof.conformance.strategies import generate, scenarios
 from tests.conformance.brokers import run
+from tests.conformance.histories import Story
 
 
 def smallest(units: Sequence[int], shows: Callable[[list[int]], bool]) -> list[int]:
@@ -208,34 +210,60 @@ def test_the_search_stops_when_its_time_is_over() -> None:
 # histories
 
 
+def violations(code: str, history: History) -> list[Violation]:
+    return [one for finding in judge(history) if finding.code == code for one in finding.violations]
+
+
 @pytest.mark.parametrize(
-    "name", ["LosesEvents", "StoresTwice", "ForgetsAcks", "CutsLeasesShort", "Overtakes"]
+    "name",
+    ["LosesEvents", "StoresTwice", "ForgetsAcks", "CutsLeasesShort", "Overtakes", "RemembersWhatItLost"],
 )
-def test_a_minimal_history_is_well_formed_and_still_shows(name: str) -> None:
+def test_what_a_violation_rests_on_is_a_part_of_what_was_recorded(name: str) -> None:
     mutant = next(mutant for mutant in MUTANTS if mutant.name == name)
-
-    def shows(history: History) -> bool:
-        return any(finding.count for finding in judge(history) if finding.code == mutant.anomaly)
-
+    search = partial(violations, mutant.anomaly)
     histories = run(generate(40, 1), plugin(mutant), **mutant.options)
-    showing = [history for history in histories if shows(history)][:4]
+    showing = [history for history in histories if search(history)][:4]
     assert showing
     for history in showing:
-        small = minimal(history, shows)
-        assert shows(small)
-        assert not [finding for finding in judge(small) if finding.code == "H1" and finding.count]
-        assert len(small.records) <= len(history.records)
-        indexes = [record.i for record in small.records]
-        assert indexes == sorted(set(indexes))
-        assert set(indexes) <= {record.i for record in history.records}
+        before, violation = list(history.records), search(history)[0]
+        told = essential(history, violation, search)
+        assert {record.i for record in told} >= set(violation.records)
+        assert [record for record in history.records if record in told] == list(told)
+        assert len(told) < len(before)
+        assert history.records == before
 
 
 def test_what_belongs_to_a_call_goes_with_it_also_from_the_log() -> None:
-    kinds = [("publish.invoke", 1), ("publish.ok", 1), ("publish.invoke", 2), ("publish.ok", 2)]
-    records = [Record(i=n, t=n, kind=kind, call=call) for n, (kind, call) in enumerate(kinds, 1)]
-    log = Record(i=5, t=5, kind="log.read", entries=[LogEntry(1, "0"), LogEntry(2, "1")])
-    history = History(Header(claims=Claims()), [*records, log])
-    small = minimal(history, lambda h: any(record.call == 2 for record in h.records))
-    assert [record.i for record in small.records] == [3, 4, 5]
-    assert [entry.call for entry in small.records[-1].entries] == [2]
-    assert len(log.entries) == 2, "the original history was changed"
+    told = Story()
+    calls = [told.publish() for _ in range(3)]
+    told.log(*((call, str(call)) for call in calls))
+    seen: list[History] = []
+
+    def search(history: History) -> list[Violation]:
+        seen.append(history)
+        confirmed = [r for r in history.records if r.kind == "publish.ok" and r.call == calls[1]]
+        return [Violation(code="X", message="", records=(one.i,)) for one in confirmed]
+
+    history = told.history()
+    part = essential(history, search(history)[0], search)
+    assert [record.i for record in part] == [3, 4, 7]
+    assert [entry.call for entry in part[-1].entries] == calls, "a record is told as it was recorded"
+    for one in seen:
+        assert [record.i for record in one.records] == list(range(1, len(one.records) + 1))
+        assert {entry.call for entry in one.records[-1].entries} == {r.call for r in one.records[:-1]}
+
+
+def test_another_violation_of_a_part_is_no_evidence_for_the_one_of_the_whole() -> None:
+    """One original was handed out, another was lost. Without a delivery a part would show both lost."""
+    told = Story()
+    session = told.join()
+    seen, lost = told.publish(outcome="indeterminate"), told.publish(outcome="indeterminate")
+    told.publish(event=seen, duplicate=True)
+    ghost = told.publish(event=lost, duplicate=True)
+    told.handle(session, seen)
+    told.drain()
+    history, search = told.history(), partial(violations, "C7")
+    (violation,) = search(history)
+    assert violation.calls == (lost, ghost)
+    part = essential(history, violation, search)
+    assert {record.call for record in part} == {0, lost, ghost}

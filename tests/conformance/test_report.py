@@ -78,7 +78,11 @@ def test_cnf_011_each_failure_has_a_counterexample(eventproof: Any) -> None:
         history = files.load(Path("out") / example.history)
         codes = {finding.code for finding in judge(history) if finding.violations}
         assert example.anomaly in codes
-        assert {record.i for record in history.records} >= set(example.violation.records) != set()
+        assert [record.i for record in history.records] == list(range(1, len(history.records) + 1))
+        assert history.records[-1].kind == "end"
+        (found,) = (finding for finding in judge(history) if finding.code == example.anomaly)
+        assert found.violations[0] == example.violation
+        assert example.violation.records
 
 
 @pytest.mark.parametrize("drained", [True, False])

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from eventproof.conformance.scenario import (
     Act,
     Behaviour,
+    Fault,
     Group,
     InvalidScenario,
     Payload,
@@ -26,12 +27,17 @@ from eventproof.conformance.scenario import (
     load,
 )
 from eventproof.conformance.strategies import PAYLOADS, scenarios
+from eventproof.spec import requirements
 
 FULL: dict[str, Any] = {
     "payloads": [{"kind": "json", "json": {"a": None}}],
     "publishers": [[{"call": 1, "event": 1}, {"call": 2, "event": 1, "after": 3}]],
     "groups": [{"policy": {"types": ["a.*"]}, "consumers": [{"joins": 1}]}],
     "behaviours": [{"group": 0, "call": 2, "acts": [{"do": "nack", "ticks": 2}]}],
+    "faults": [
+        {"do": "restart", "after": "publish.ok", "count": 2, "turns": 1},
+        {"do": "freeze", "group": 0, "consumer": 0, "ticks": 12},
+    ],
 }
 
 
@@ -59,6 +65,14 @@ def test_the_json_form_gives_back_the_same_scenario(drawn: Scenario) -> None:
     assert not inconsistencies(drawn)
 
 
+@settings(max_examples=60, deadline=None)
+@given(scenarios(faults=True))
+def test_the_json_form_gives_back_the_same_faults(drawn: Scenario) -> None:
+    assert drawn.faults
+    assert decode(encode(drawn)) == drawn
+    assert not inconsistencies(drawn)
+
+
 @pytest.mark.parametrize("payload", PAYLOADS)
 def test_the_json_form_keeps_every_payload_apart(payload: Payload) -> None:
     again = decode(encode(Scenario(payloads=(payload,)))).payloads[0]
@@ -76,11 +90,30 @@ def test_a_scenario_that_uses_every_part_is_read() -> None:
     assert [step.call for step in read.publishes] == [1, 2]
     assert read.groups[0].policy == Policy(types=("a.*",))
     assert read.behaviours == (Behaviour(group=0, call=2, acts=(Act(do="nack", ticks=2),)),)
+    of_broker, of_consumer = read.faults
+    assert of_broker == Fault(do="restart", after="publish.ok", count=2, turns=1)
+    assert of_consumer == Fault(do="freeze", group=0, consumer=0, ticks=12)
+    assert read.broker_faults == (of_broker,)
 
 
-def test_operations_count_publishes_acts_and_late_joins() -> None:
+def test_operations_count_publishes_acts_late_joins_and_faults() -> None:
     assert Scenario().operations == 0
-    assert decode(msgspec.json.encode(FULL)).operations == 4
+    assert decode(msgspec.json.encode(FULL)).operations == 6
+
+
+@pytest.mark.parametrize(
+    ("fault", "name"),
+    [
+        (Fault(), "broker-kill"),
+        (Fault(do="freeze"), "broker-pause"),
+        (Fault(do="restart"), "broker-restart"),
+        (Fault(group=0), "consumer-loss"),
+        (Fault(do="freeze", group=0), "consumer-pause"),
+    ],
+)
+def test_a_fault_is_called_as_in_the_requirements(fault: Fault, name: str) -> None:
+    assert fault.name == name
+    assert any(name in one.faults for one in requirements)
 
 
 @pytest.mark.parametrize(
@@ -102,6 +135,13 @@ def test_operations_count_publishes_acts_and_late_joins() -> None:
         ("groups.0.policy.ack_timeout", 0, ">= 1"),
         ("behaviours.0.acts.0.do", "explode", "explode"),
         ("payloads.0.kind", "xml", "xml"),
+        ("faults.0.do", "explode", "explode"),
+        ("faults.0.after", "subscribe.ok", "subscribe.ok"),
+        ("faults.0.count", 0, ">= 1"),
+        ("faults.0.turns", -1, ">= 0"),
+        ("faults.1.ticks", -1, ">= 0"),
+        ("faults.1.group", -1, ">= 0"),
+        ("faults.1.process", "c0", "unknown field `process`"),
     ],
 )
 def test_what_the_format_does_not_have_is_refused_with_its_place(path: str, value: Any, says: str) -> None:
@@ -128,6 +168,18 @@ def test_references_that_lead_nowhere_are_refused(path: str, value: Any, says: s
     message = refusal(changed(path, value))
     assert says in message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "says"),
+    [
+        ("faults.1.group", 1, "a fault names group 1 of 1"),
+        ("faults.1.consumer", 1, "a fault names consumer 1 of 1 in group 0"),
+        ("faults.1.do", "restart", "a fault restarts a consumer; only the broker is restarted"),
+    ],
+)
+def test_a_fault_that_befalls_nobody_is_refused_with_one_sentence(path: str, value: Any, says: str) -> None:
+    assert refusal(changed(path, value)) == f"not a scenario: {says}"
 
 
 @pytest.mark.parametrize("document", [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"a":1}x', b'"scenario"'])

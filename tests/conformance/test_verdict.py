@@ -146,7 +146,7 @@ KILLS = frozenset({"broker-kill", "in-flight"})
         ({"broker_kill": (20, 0), "in_flight": (20, 0), "node_loss": (0, 1)}, "pass"),
     ],
 )
-def test_cnf_003_each_fault_of_a_requirement_has_to_have_met_something(
+def test_cnf_014_each_fault_of_a_requirement_has_to_have_met_something(
     parts: dict[str, tuple[int, int]], state: str
 ) -> None:
     """A kill that met nothing makes it inconclusive, and what no such fault lies in does not count."""
@@ -448,3 +448,9 @@ def test_the_spec_names_the_claims_that_each_profile_stands_on() -> None:
             if path.split(".")[0] in Claims.__struct_fields__
         }
         assert named == {path for one in needs for path in one}
+
+
+@pytest.mark.parametrize(("lane", "binds"), [("key", True), ("partition", True), ("topic", False)])
+def test_red_006_one_lane_for_a_topic_promises_nothing_that_could_be_judged(lane: Any, binds: bool) -> None:
+    claims = msgspec.to_builtins(msgspec.structs.replace(STRONG, isolation=lane))
+    assert requirement_of("RED-006").applies(claims) is binds

@@ -26,6 +26,7 @@ COUNT = 16  # scenarios for each adapter, all at once: a busy machine must have 
 BUDGET = 12.0  # seconds for making the counterexample smaller
 LONG = 2  # ticks: how long a delay has to be to be told from none
 _NACK = Act(do="nack")
+WITHOUT_FAULTS = Means()
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,12 @@ class Judged:
     claims: Claims
     histories: Sequence[History]
     verdicts: Sequence[Verdict]
-    counterexample: Counterexample | None
+    counterexample: Counterexample | None = None
+    means: Means = WITHOUT_FAULTS
 
     def by(self, claims: Claims) -> Sequence[Verdict]:
         """The verdicts over the same histories by other claims."""
-        return _verdicts([_claiming(history, claims) for history in self.histories], claims)
+        return verdicts_over([_claiming(history, claims) for history in self.histories], claims, self.means)
 
 
 class Unwatched:
@@ -71,17 +73,20 @@ async def _judged(on: Stage, anomaly: str, scenarios: Sequence[Scenario], folder
         Case(number, scenario, history, judge(history))
         for number, (scenario, history) in enumerate(zip(scenarios, histories, strict=True), 1)
     ]
-    found = _verdicts(histories, on.site.claims)
+    found = verdicts_over(histories, on.site.claims)
     failing = {anomaly: [case for case in cases if case.shows(anomaly)]}
     fallen = (msgspec.structs.replace(one, anomalies=(anomaly,)) for one in found if anomaly in one.anomalies)
     examples = await explain(fallen, failing, on, folder, BUDGET, Unwatched())
     return Judged(on.site.claims, histories, found, next(iter(examples), None))
 
 
-def _verdicts(histories: Sequence[History], claims: Claims) -> Sequence[Verdict]:
+def verdicts_over(
+    histories: Sequence[History], claims: Claims, means: Means = WITHOUT_FAULTS
+) -> Sequence[Verdict]:
+    """One verdict for each requirement, as the rules find it in all of the histories."""
     found: dict[str, Total] = {}
     totals(enumerate(map(judge, histories), 1), found)
-    return verdicts(requirements, claims, found, Means())
+    return verdicts(requirements, claims, found, means)
 
 
 def _claiming(history: History, claims: Claims) -> History:

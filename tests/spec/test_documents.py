@@ -7,11 +7,23 @@ from importlib.resources import files
 from pathlib import Path
 
 import msgspec
+import pytest
 
 import eventproof.spec
 from eventproof.adapters.claims import Claims
+from eventproof.adapters.errors import (
+    AlreadySettled,
+    EventproofError,
+    LeaseExpired,
+    Rejected,
+    Unsupported,
+)
+from eventproof.adapters.nats.api import KINDS
 from eventproof.adapters.policy import Policy
+from eventproof.adapters.port import Broker, Delivery, Receipt
 from eventproof.conformance.history.record import GroupInfo, Header, LogEntry, Record, TopicInfo
+from eventproof.conformance.targets.facilities import Facilities
+from eventproof.conformance.targets.target import Target
 from eventproof.schemas.validation import problems, validator
 from eventproof.spec import requirements
 from eventproof.spec.__main__ import HERE, main
@@ -22,6 +34,9 @@ LAST = {"A": 7, "B": 6, "C": 10, "D": 4, "E": 8, "F": 2, "L": 2, "H": 2, "P": 4}
 NUMBERED = {f"{family}{number}" for family, last in LAST.items() for number in range(1, last + 1)}
 JUDGED = NUMBERED - {"E1"} | {"A4p", "D1p", "E1l", "E1h", "E7c", "E7n"}
 TESTS = Path(__file__).resolve().parents[1]
+ADAPTERS = HERE.parent / "adapters"
+UNSET = {"none", "none: unlimited", "empty: all"}
+port = document("adapter.md", (HERE / "adapter.md").read_text(encoding="utf-8"))
 history = document("history.md", (HERE / "history.md").read_text(encoding="utf-8"))
 
 
@@ -93,9 +108,50 @@ def test_history_names_the_fields_of_the_header_with_their_defaults() -> None:
     written = {row[0].strip("`"): row[1] for row in table(history, "The header")}
     assert written == {one.name: default(one) for one in msgspec.structs.fields(Header)}
     text = history.text
-    for one in (TopicInfo, GroupInfo, Policy):
+    for one in (TopicInfo, GroupInfo):
         assert all(f"`{field.name}`" in text for field in msgspec.structs.fields(one))
     assert [field.name for field in msgspec.structs.fields(LogEntry)] == ["call", "position", "partition"]
+
+
+def test_the_port_names_the_fields_of_a_policy_with_their_defaults() -> None:
+    written = {row[0].strip("`"): row[2] for row in table(port, "The policy")}
+    assert list(written) == [field.name for field in msgspec.structs.fields(Policy)]
+    for field in msgspec.structs.fields(Policy):
+        plain = str(field.default or "").strip("()")
+        assert written[field.name].strip("`") == plain or (not plain and written[field.name] in UNSET)
+
+
+def test_the_port_names_each_kind_of_refusal() -> None:
+    written = {row[0].strip("`") for row in table(port, "What is raised")}
+    code = "\n".join(path.read_text(encoding="utf-8") for path in ADAPTERS.rglob("*.py"))
+    raised = set(re.findall(r"Rejected\(\s*\"([a-z-]+)\"", code)) | set(KINDS.values())
+    assert written == raised | {kind(LeaseExpired()), kind(AlreadySettled()), kind(Unsupported(""))}
+
+
+def kind(refusal: Rejected) -> str:
+    return refusal.kind
+
+
+@pytest.mark.parametrize(
+    "one", [*EventproofError.__subclasses__(), *Rejected.__subclasses__()], ids=lambda one: one.__name__
+)
+def test_the_port_names_each_error_of_the_adapters(one: type[EventproofError]) -> None:
+    assert not one.__module__.startswith("eventproof.adapters") or f"`{one.__name__}`" in port.text
+
+
+def test_the_port_names_what_its_protocols_have() -> None:
+    members = {name for of in (Broker, Delivery) for name in vars(of) if not name.startswith("_")}
+    for name in (*members, *(field.name for field in msgspec.structs.fields(Receipt))):
+        assert re.search(rf"\b{name}\b", port.text), name
+
+
+def test_conformance_names_what_a_target_may_offer() -> None:
+    source = document("conformance.md", (HERE / "conformance.md").read_text(encoding="utf-8"))
+    rows = [row[0] for row in table(source, "What a target offers")]
+    written = {name for row in rows for name in re.findall(r"`([a-z_]+)", row)}
+    described = {name for name in set(dir(Target)) | set(Target.__annotations__) if not name.startswith("_")}
+    assert written == described
+    assert described | {"visit", "preflight", "present", "announce"} == set(Facilities.__struct_fields__)
 
 
 def test_kinds_of_record_carry_fields_that_a_record_has() -> None:

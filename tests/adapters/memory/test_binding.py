@@ -55,6 +55,30 @@ def test_its_document_names_the_options_with_their_defaults() -> None:
     } == rows
 
 
+BY_OPTION = [(row[0].strip("`"), row[1]) for row in table(BINDING, "By option")]
+
+
+@pytest.mark.parametrize(("option", "instead"), BY_OPTION)
+def test_each_option_claims_what_its_document_says(option: str, instead: str) -> None:
+    name, _, value = option.partition("=")
+    default, found = written(claims(Options())), written(claims(Options(**{name: value})))
+    changed = {path for path in found if found[path] != default[path] and not path.endswith(".window")}
+    said = dict(re.findall("`([^`=]+)=([^`]+)`", instead))
+    assert {path: shown(found[path]) for path in changed} == said
+
+
+def shown(claim: object) -> str:
+    return str(list(claim)) if isinstance(claim, tuple) else str(claim).lower()
+
+
+@pytest.mark.parametrize("lane", ["partition", "topic", "event"])
+def test_at_most_once_claims_the_same_under_each_lane(lane: str) -> None:
+    once = Options(delivery="at-most-once", dedup="consume")
+    assert claims(msgspec.structs.replace(once, lane=lane)) == claims(once)
+    assert claims(once).consume_dedup.scope == "none"
+    assert claims(once).survives.dedup == ()
+
+
 def test_it_claims_no_less_than_its_floor() -> None:
     assert set(column(1)) == set(GRADES)
     assert not fallen(column(1), claims(Options()))

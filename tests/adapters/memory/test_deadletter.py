@@ -126,18 +126,22 @@ async def test_a_reject_without_a_dead_letter_topic_is_refused_and_settles_nothi
         await delivery.ack()
 
 
-@virtual
-async def test_adp_005_who_settles_at_the_hand_out_has_no_dead_letters_and_says_so() -> None:
-    async with memory(delivery="at-most-once") as broker:
-        with pytest.raises(Unsupported):
-            async with broker.subscribe("orders", group="a", policy=TWICE):
-                pass
-        async with broker.subscribe("orders", group="a") as subscription:
-            await publish(broker, 1)
-            delivery = await take(subscription)
-            with pytest.raises(Rejected) as refusal:
-                await delivery.reject("no")
-            assert refusal.value.kind == "no-dead-letter"
+@pytest.mark.parametrize("policy", [TWICE, Policy(dead_letter="dead")])
+def test_adp_005_who_settles_at_the_hand_out_has_no_dead_letters_and_says_so(policy: Policy) -> None:
+    @virtual
+    async def check() -> None:
+        async with memory(delivery="at-most-once") as broker:
+            with pytest.raises(Unsupported):
+                async with broker.subscribe("orders", group="a", policy=policy):
+                    pass
+            async with broker.subscribe("orders", group="a") as subscription:  # the refused one left no group
+                await publish(broker, 1)
+                delivery = await take(subscription)
+                with pytest.raises(Rejected) as refusal:
+                    await delivery.reject("no")
+                assert refusal.value.kind == "no-dead-letter"
+
+    check()
 
 
 @virtual

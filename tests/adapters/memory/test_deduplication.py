@@ -14,6 +14,7 @@ from tests.adapters.memory.world import NO_DELAY, URL, acked, event, memory, not
 from tests.adapters.virtual import virtual
 
 LIMIT = 1000
+LETTERS = Policy(backoff=(), dead_letter="dead")
 
 
 @virtual
@@ -142,3 +143,28 @@ async def test_a_topic_has_a_window_and_partitions_of_its_own() -> None:
         assert len(places) > 1
         await asyncio.sleep(5)
         assert not (await broker.publish("orders", event(0))).duplicate
+
+
+@virtual
+async def test_dup_003_a_dead_letter_makes_no_duplicate_of_what_is_published_beside_it() -> None:
+    async with memory() as broker, broker.subscribe("orders", group="a", policy=LETTERS) as subscription:
+        await publish(broker, 1)
+        await (await take(subscription)).reject("bad")
+        receipt = await broker.publish("dead", event(1))
+        assert (receipt.duplicate, receipt.position) == (False, "1")
+        assert (await broker.publish("dead", event(1))).duplicate
+
+
+@virtual
+async def test_dlq_004_each_group_s_dead_letter_is_handed_out_whatever_consuming_recognises() -> None:
+    async with memory(dedup="consume") as broker:
+        await publish(broker, 1)
+        async with broker.subscribe("dead", group="look") as letters:
+            for group in ("a", "b"):
+                async with broker.subscribe("orders", group=group, policy=LETTERS) as subscription:
+                    await (await take(subscription)).reject("bad")
+            assert await acked(letters) == ["1", "1"]
+            await broker.publish("dead", event(1))
+            assert await acked(letters) == ["1"]
+            await broker.publish("dead", event(1))
+            assert await acked(letters) == []

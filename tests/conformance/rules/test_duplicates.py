@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from eventproof.adapters.claims import Deduplication, Survives
-from tests.conformance.histories import Story, claims, policy
+from tests.conformance.histories import SECOND, Story, claims, policy
 from tests.conformance.rules.found import findings, found
 
 
@@ -214,6 +214,46 @@ def test_c7_needs_a_place_where_the_original_must_show() -> None:
     told.publish(event=call, duplicate=True)
     told.drain()
     assert found(told) == set()
+
+
+def expiring(after: float, *, first: float = 0, again: float = 0, log: bool = False) -> Story:
+    """An event published twice and never seen. first, again: seconds after which each call's copy expires."""
+    told = Story()
+    told.join()
+    call = told.publish(expires=int(first * SECOND))
+    told.publish(event=call, duplicate=True, expires=int(again * SECOND))
+    told.wait(after)
+    told.log() if log else told.drain()
+    return told
+
+
+@pytest.mark.parametrize("log", [True, False])
+@pytest.mark.parametrize(
+    ("expiry", "after", "codes"),
+    [
+        ({"first": 2}, 5, set()),  # unseen and gone by right; the repetition was a duplicate of it
+        ({"first": 5.05}, 5, set()),
+        ({"first": 9}, 5, {"C7"}),
+        ({"again": 2}, 5, {"C7"}),  # how long the original lasts is its own matter
+        ({"first": 2, "again": 2}, 5, set()),
+    ],
+)
+def test_c7_an_original_that_expired_unseen_is_no_ghost(
+    log: bool, expiry: dict[str, float], after: float, codes: set[str]
+) -> None:
+    told = expiring(after, log=log, **expiry)
+    assert "C7" in codes or findings(told)["C7"].exercised == 0
+    assert {code for code in found(told) if code == "C7"} == codes
+
+
+def test_c7_a_group_decides_if_it_wants_the_original() -> None:
+    for kind, codes in (("a.b", {"C7"}), ("x.y", set())):
+        told = Story(g=policy(types=("a.*",)))
+        told.join()
+        call = told.publish(outcome="indeterminate", type=kind)
+        told.publish(event=call, duplicate=True)
+        told.drain()
+        assert found(told) == codes
 
 
 CONSUMED = claims(consume_dedup=Deduplication(scope="topic", window=60.0), publish_dedup=Deduplication())

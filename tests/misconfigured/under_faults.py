@@ -1,0 +1,52 @@
+"""An adapter of this folder, and beside it the correct one, with servers and processes that faults befall."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from eventproof.conformance.execution.stage import stage
+from eventproof.conformance.history.record import History
+from eventproof.conformance.minimise.history import minimal
+from eventproof.conformance.plugin import Plugin, anybodys, ours
+from eventproof.conformance.report.story import story
+from eventproof.conformance.rules.judge import judge
+from eventproof.conformance.rules.rule import Violation
+from eventproof.conformance.scenario import Scenario
+from eventproof.conformance.targets.nats import NatsTarget, connect
+from eventproof.conformance.verdict import Means
+from tests.misconfigured.judging import Judged, verdicts_over
+
+
+def lying(name: str) -> Plugin:
+    """The adapter of that name in this folder."""
+    return anybodys(f"{Path(__file__).with_name(f'{name}.py')}:connect")
+
+
+def correct() -> Plugin:
+    """The JetStream adapter, with a target that shares nothing."""
+    return Plugin("nats", connect, NatsTarget(), ours("nats").command)
+
+
+async def befall(plugin: Plugin, name: str, scenarios: Sequence[Scenario]) -> Judged:
+    """Run the scenarios on a server of their own, and judge by what the adapter claims."""
+    async with stage(plugin, name=name, url=None, options={}, claims=lambda claims: claims) as on:
+        histories = await on.run(scenarios)
+        claims, means = on.site.claims, Means(faults=on.faults)
+        return Judged(claims, histories, verdicts_over(histories, claims, means), means=means)
+
+
+def told(judged: Judged, anomaly: str) -> Sequence[str]:
+    """The story of the first history with the anomaly, cut down to what shows it; empty if there is none."""
+    for history in judged.histories:
+        if _violation(anomaly, history) is not None:
+            small = minimal(history, lambda one: _violation(anomaly, one) is not None)
+            violation = _violation(anomaly, small)
+            return () if violation is None else story(small, violation.records)
+    return ()
+
+
+def _violation(anomaly: str, history: History) -> Violation | None:
+    """The first one in a history."""
+    found = (one.violations for one in judge(history) if one.code == anomaly)
+    return next((violations[0] for violations in found if violations), None)
