@@ -65,7 +65,7 @@ async def give_back(link: Link, group: Group, prefetched: Prefetched) -> None:
 
     Late in the server's lease nothing is sent: a nak that comes after it would hit the next attempt.
     """
-    await forget(link, group, prefetched)
+    await forget(link, group, prefetched.message, prefetched.attempt)
     if asyncio.get_running_loop().time() - prefetched.message.leased < group.ack_wait - group.grace / 2:
         await hand_back(link, prefetched.message)
 
@@ -75,10 +75,9 @@ async def hand_back(link: Link, message: Message) -> None:
     await link.request(message.reply, NOW)
 
 
-async def forget(link: Link, group: Group, prefetched: Prefetched) -> None:
-    """The lease ran out before the message was handed out: no attempt."""
-    message = prefetched.message
-    await returns.write(link, group, message, message.delivered - prefetched.attempt + 1)
+async def forget(link: Link, group: Group, message: Message, attempt: int) -> None:
+    """The lease ran out before the message was handed out as that attempt: it is none."""
+    await returns.write(link, group, message, message.delivered - attempt + 1)
 
 
 async def waiting(link: Link, group: Group, message: Message) -> int:

@@ -97,21 +97,28 @@ class Intake:
         task.add_done_callback(self._tasks.discard)
 
     async def give_up(self, prefetched: Prefetched, reason: Reason) -> None:
-        """Dead-letter an event that is used up or expired."""
+        """Dead-letter an event that is used up or expired, unless another member may have it by now."""
         message, attempts = prefetched.message, prefetched.attempt - 1
+        if self._over(message):
+            await disposal.forget(self._link, self._group, message, prefetched.attempt)
+            return
         await disposal.give_up(
             self._link, self._group, message, prefetched.event, reason=reason, attempts=attempts
         )
 
     async def renew(self, prefetched: Prefetched) -> bool:
         """Start the server's lease again, before ours begins. False if it was over already."""
-        if self.age(prefetched) > self._group.ack_wait - self._group.grace / 2:
-            self.spawn(prefetched.message.partition, disposal.forget(self._link, self._group, prefetched))
+        if self._over(prefetched.message):
+            self.forget(prefetched.message, prefetched.attempt)
             return False
         start = self._loop.time()
         await self._link.request(prefetched.message.reply, PROGRESS)
         prefetched.message.leased = start
         return True
+
+    def forget(self, message: Message, attempt: int) -> None:
+        """Nobody here will be handed the message: another member may have it by now."""
+        self.spawn(message.partition, disposal.forget(self._link, self._group, message, attempt))
 
     def drop(self) -> None:
         """Forget what waits here: nobody keeps it for us any more."""
@@ -127,6 +134,10 @@ class Intake:
     def age(self, prefetched: Prefetched) -> float:
         """Seconds of the server's lease that are gone."""
         return self._loop.time() - prefetched.message.leased
+
+    def _over(self, message: Message) -> bool:
+        """Whether the server's lease may be over."""
+        return self._loop.time() - message.leased > self._group.ack_wait - self._group.grace / 2
 
     def _forbidden(self, subject: str, words: str) -> None:
         """Without an answer, so that waiting for one would never end."""
@@ -196,6 +207,9 @@ class Intake:
             return False
 
     def _admit(self, message: Message, attempt: int) -> None:
+        if self._over(message):
+            self.forget(message, attempt)
+            return
         try:
             event = decode(message.headers, message.data)
         except InvalidEvent as problem:

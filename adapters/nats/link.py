@@ -59,6 +59,11 @@ class Link:
         self._requests = Requests(self.client)
 
     @property
+    def connected(self) -> bool:
+        """Whether there is a connection, and those who want to know of it have been told."""
+        return self.client.is_connected and self._connected.is_set()
+
+    @property
     def closed(self) -> str:
         """Why the connection is closed for good."""
         error = self.client.last_error
@@ -98,8 +103,7 @@ class Link:
 
     async def ready(self) -> None:
         """Wait until connected; takes as long as that takes."""
-        if not self.client.is_connected:
-            await self._connected.wait()
+        await self._connected.wait()
 
     async def within_deadline(self, act: str, steps: Awaitable[R], *, since: float | None = None) -> R:
         """A call of several steps ends in time too (ADP-003), counted from now or `since` (`loop.time()`).

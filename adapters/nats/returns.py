@@ -19,11 +19,14 @@ RETURNED: Final = "eventproof.returned"  # "<sequence>:<times>" in the consumer'
 
 
 async def write(link: Link, group: Group, message: Message, times: int) -> None:
-    """Note that the message's last `times` deliveries, in all, were no hand-outs. The rest of the consumer
-    stays as whoever created it wanted it, also how long the group lives without members."""
+    """Note that the message's last `times` deliveries, in all, were no hand-outs; of a message that was
+    settled meanwhile nothing is noted, as the note may be a later one's. The rest of the consumer stays as
+    whoever created it wanted it, also how long the group lives without members."""
     config = group.config(link, message.partition)
-    found = (await api.consumer_info(link, group.topic.stream, message.consumer)).config
-    config["inactive_threshold"] = found.inactive_threshold
+    found = await api.consumer_info(link, group.topic.stream, message.consumer)
+    if found.ack_floor.stream_seq >= message.sequence:
+        return
+    config["inactive_threshold"] = found.config.inactive_threshold
     config["metadata"] = {POLICY: config["metadata"][POLICY], RETURNED: f"{message.sequence}:{times}"}
     body = {"stream_name": group.topic.stream, "config": config, "action": "update"}
     await api.call(link, f"CONSUMER.CREATE.{group.topic.stream}.{message.consumer}", api.ConsumerInfo, body)

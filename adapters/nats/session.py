@@ -134,9 +134,7 @@ class Session:
             renewed = await self._intake.renew(prefetched)
         except EventproofError as failed:
             log.info("a message waited too long and could not be renewed: %s", failed)
-            self._intake.spawn(
-                prefetched.message.partition, disposal.forget(self._link, self._group, prefetched)
-            )
+            self._intake.forget(prefetched.message, prefetched.attempt)
             return False
         except asyncio.CancelledError:
             self._intake.ready.appendleft(prefetched)

@@ -143,7 +143,7 @@ class HandOut:
 
     async def _confirm(self, verb: bytes) -> None:
         start = self._loop.time()
-        if self._link.client.is_connected:
+        if self._link.connected:  # to a server process that knows of this hand-out
             try:
                 await self._link.request(self.prefetched.message.reply, verb)
             except (ConnectionLost, NoAnswer) as failed:

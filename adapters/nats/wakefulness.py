@@ -1,7 +1,8 @@
 """Whether this process stood still: then what it reads was sent long ago, and its lease may be over.
 
 A message does not tell when it was sent. One that is read by a loop that runs was sent a moment ago; one that
-is read after a pause (a stopped process, a suspended machine) may have waited in the socket since it began.
+is read after a pause (a stopped process, a handler that blocks the loop) may have waited in the socket since
+it began. A pause in which the clock stands still too does not show.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 PULSE: Final = 0.1  # seconds
-STILL: Final = 0.5  # seconds without a pulse that are a pause
+STILL: Final = 0.2  # seconds without a pulse that are a pause; each lease bears as much unnoticed
 
 
 class Wakefulness:
@@ -49,11 +50,14 @@ class Wakefulness:
         self._timer = self._loop.call_later(PULSE, self._beat)
 
     def _look(self) -> None:
-        if self._asleep is None and self._loop.time() - self._pulse > STILL:
+        if self._loop.time() - self._pulse <= STILL:
+            return
+        if self._asleep is None:
             self._asleep = self._pulse
-            if self._task is not None:
-                self._task.cancel()
-            self._task = asyncio.ensure_future(self._wake_up())
+        self._pulse = self._loop.time()  # this pause is known
+        if self._task is not None:  # what it waits for was sent before this pause, and more came after it
+            self._task.cancel()
+        self._task = asyncio.ensure_future(self._wake_up())
 
     async def _wake_up(self) -> None:
         await self._catch_up()
