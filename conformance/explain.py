@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 from eventproof.adapters import clock
 from eventproof.conformance.case import Case, Watcher, save_case
@@ -22,11 +23,13 @@ from eventproof.conformance.verdict import Verdict
 RERUNS = 10
 TRIED, SMALL = 4, 8  # so many cases are made smaller, until one has no more operations than this
 BROKEN = frozenset({"fail", "hang"})
+Failing: TypeAlias = Mapping[tuple[str, str], Sequence[Case]]
+"""By anomaly, and the fault in between; "" for all."""
 
 
 async def explain(
     judged: Iterable[Verdict],
-    failing: Mapping[str, Sequence[Case]],
+    failing: Failing,
     on: Stage,
     folder: Path,
     budget: float,
@@ -34,19 +37,22 @@ async def explain(
 ) -> tuple[Counterexample, ...]:
     """One counterexample per anomaly that breaks a claimed requirement; `budget` seconds for all.
 
-    failing: for each such anomaly some cases that show it.
+    failing: for each such anomaly some cases that show it, and those that show it with a fault in between.
     """
-    broken: dict[str, list[str]] = {}
+    broken: dict[str, list[Verdict]] = {}
     for verdict in judged:
         for anomaly in verdict.anomalies if verdict.state in BROKEN else ():
-            broken.setdefault(anomaly, []).append(verdict.requirement)
+            broken.setdefault(anomaly, []).append(verdict)
     if broken:
         watcher.phase("making counterexamples smaller", len(broken))
     passed, examples = clock.stopwatch(), []
     for number, (anomaly, named) in enumerate(broken.items()):
         until = passed() + (budget - passed()) / (len(broken) - number)
-        search = Search(on, anomaly, partial(_in_time, on, until, passed))
-        examples.append(await search.counterexample(failing[anomaly], tuple(named), folder))
+        faults = frozenset(fault for verdict in named for fault in verdict.faults)
+        search = Search(on, anomaly, partial(_in_time, on, until, passed), faults)
+        cases = [case for fault in faults or {""} for case in failing.get((anomaly, fault), ())]
+        requirements = tuple(verdict.requirement for verdict in named)
+        examples.append(await search.counterexample(cases, requirements, folder))
         watcher.step()
     return tuple(examples)
 
@@ -56,12 +62,16 @@ def _in_time(on: Stage, until: float, passed: Callable[[], float]) -> bool:
 
 
 class Search:
-    """The search for a smaller scenario that shows one anomaly on one broker."""
+    """The search for a smaller scenario that shows one anomaly on one broker. faults: if there are any, one
+    of them has to lie in between."""
 
-    def __init__(self, on: Stage, anomaly: str, in_time: Callable[[], bool]) -> None:
+    def __init__(
+        self, on: Stage, anomaly: str, in_time: Callable[[], bool], faults: frozenset[str] = frozenset()
+    ) -> None:
         self._on = on
         self._anomaly = anomaly
         self._in_time = in_time
+        self._faults = faults
 
     async def counterexample(
         self, cases: Sequence[Case], requirements: tuple[str, ...], folder: Path
@@ -118,4 +128,5 @@ class Search:
 
     def violations(self, history: History) -> Sequence[Violation]:
         """Those of the anomaly in a history, as far as the rule keeps them."""
-        return [v for finding in judge(history) if finding.code == self._anomaly for v in finding.violations]
+        found = (v for finding in judge(history) if finding.code == self._anomaly for v in finding.violations)
+        return [v for v in found if not self._faults or self._faults & set(v.faults)]

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 _PR_SET_PDEATHSIG: Final = 1
@@ -26,3 +27,11 @@ def die_with_parent() -> Callable[[], None] | None:
             os._exit(1)
 
     return ask_kernel
+
+
+def wait_until_still(pid: int) -> None:
+    """Wait until a child of ours that was sent SIGSTOP stands still, or has ended: the signal alone may take
+    effect later, and what it does until then would be taken for its doing while it stood still."""
+    if hasattr(os, "waitid"):
+        with suppress(ChildProcessError):
+            os.waitid(os.P_PID, pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)

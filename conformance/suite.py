@@ -70,7 +70,7 @@ def run(plan: Plan, watcher: Watcher) -> Report:
 
 async def _run(plan: Plan, started: str, watcher: Watcher) -> Report:
     passed, found, counts = clock.stopwatch(), dict[str, Total](), Counts()
-    failing: dict[str, list[Case]] = {}
+    failing: dict[tuple[str, str], list[Case]] = {}
     async with stage(
         plan.plugin, name=f"eventproof-{plan.seed}", url=None, options=plan.options, claims=plan.claims,
         guest=plan.guest,
@@ -150,14 +150,17 @@ async def _cases(on: Stage, chunk: list[tuple[int, Scenario]], watcher: Watcher)
     return cases
 
 
-def _keep_smallest(cases: list[Case], codes: frozenset[str], into: dict[str, list[Case]]) -> None:
-    """Remember the smallest few cases of each anomaly that breaks a claim."""
+def _keep_smallest(cases: list[Case], codes: frozenset[str], into: dict[tuple[str, str], list[Case]]) -> None:
+    """Remember the smallest few cases of each anomaly that breaks a claim, and of each with each fault."""
     for case in cases:
-        for code in codes & case.shown:
-            kept = into.setdefault(code, [])
-            kept.append(msgspec.structs.replace(case, scenario=as_met(case.scenario, case.history)))
-            kept.sort(key=lambda one: one.scenario.operations)
-            del kept[TRIED:]
+        met = msgspec.structs.replace(case, scenario=as_met(case.scenario, case.history))
+        for finding in case.findings:
+            if finding.code in codes and finding.count:
+                for fault in {"", *(fault for v in finding.violations for fault in v.faults)}:
+                    kept = into.setdefault((finding.code, fault), [])
+                    kept.append(met)
+                    kept.sort(key=lambda one: one.scenario.operations)
+                    del kept[TRIED:]
 
 
 def _save(plan: Plan, cases: list[Case], codes: frozenset[str]) -> None:

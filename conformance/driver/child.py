@@ -11,7 +11,7 @@ from typing import Final, Protocol, cast
 
 from eventproof.conformance.driver.lines import Malformed
 from eventproof.conformance.driver.splitting import Splitter
-from eventproof.conformance.processes import die_with_parent
+from eventproof.conformance.processes import die_with_parent, wait_until_still
 
 GRACE: Final = 5.0  # seconds in which a process ends that was asked to, or that half ended already
 TAIL: Final = 4000  # bytes of standard error that are kept
@@ -71,9 +71,8 @@ class Child(asyncio.SubprocessProtocol):
     def freeze(self) -> None:
         """SIGSTOP; returns once it stands still."""
         self._signal(signal.SIGSTOP)
-        if not self._over.done() and hasattr(os, "waitid"):  # the signal alone may take effect later
-            with suppress(ChildProcessError):
-                os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        if not self._over.done():
+            wait_until_still(self.pid)
 
     def thaw(self) -> None:
         """SIGCONT."""

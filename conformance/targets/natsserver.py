@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from eventproof.adapters.errors import EventproofError
-from eventproof.conformance.processes import die_with_parent
+from eventproof.conformance.processes import die_with_parent, wait_until_still
 
 START: Final = 10.0  # seconds within which a server must be ready
 STOP: Final = 10.0
@@ -125,11 +125,12 @@ class NatsServer:
             raise ServerFailed(f"nats-server was not ready within {START:g} s: {self._log()}") from None
 
     async def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
-        """End the process: SIGTERM in order, and SIGKILL if that takes too long."""
+        """End the process, also a frozen one: SIGTERM in order, and SIGKILL if that takes too long."""
         process, self._process = self._process, None
         if process is None:
             return
         process.send_signal(how)
+        process.send_signal(signal.SIGCONT)  # before that a frozen one does not hear the other
         try:
             await asyncio.to_thread(process.wait, STOP)
         except subprocess.TimeoutExpired:
@@ -148,9 +149,10 @@ class NatsServer:
         await self.start()
 
     def freeze(self) -> None:
-        """SIGSTOP."""
+        """SIGSTOP; returns once it stands still."""
         if self._process is not None:
             self._process.send_signal(signal.SIGSTOP)
+            wait_until_still(self._process.pid)
 
     def thaw(self) -> None:
         """SIGCONT."""

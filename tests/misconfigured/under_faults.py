@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from eventproof.conformance.execution.stage import stage
 from eventproof.conformance.history.record import History
@@ -17,10 +20,15 @@ from eventproof.conformance.targets.nats import NatsTarget, connect
 from eventproof.conformance.verdict import Means
 from tests.misconfigured.judging import Judged, verdicts_over
 
+ROOT = Path(__file__).parents[2]
+
 
 def lying(name: str) -> Plugin:
-    """The adapter of that name in this folder."""
-    return anybodys(f"{Path(__file__).with_name(f'{name}.py')}:connect")
+    """The adapter of that name in this folder. A driver does not look into the current folder, where the
+    modules are that it imports."""
+    plugin = anybodys(f"{Path(__file__).with_name(f'{name}.py')}:connect")
+    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    return replace(plugin, command=("env", f"PYTHONPATH={path}", *(plugin.command or ())))
 
 
 def correct() -> Plugin:

@@ -62,6 +62,8 @@ contents = st.one_of(
     ),
 )
 
+PATIENT = settings(suppress_health_check=[HealthCheck.too_slow])  # a busy machine proves nothing
+
 
 @st.composite
 def events(draw):
@@ -73,6 +75,7 @@ def events(draw):
     )  # fmt: skip
 
 
+@PATIENT
 @given(events())
 def test_env_005_every_event_is_carried_by_structured_json(event):
     raw = encode(event)
@@ -82,6 +85,7 @@ def test_env_005_every_event_is_carried_by_structured_json(event):
     assert encode(again) == raw
 
 
+@PATIENT
 @given(events())
 def test_the_sdks_json_format_carries_every_event_but_two_kinds(event):
     # It takes null for no data, and some JSON types for other ones (test_sdk.py).
@@ -90,6 +94,7 @@ def test_the_sdks_json_format_carries_every_event_but_two_kinds(event):
     assert decode(JSONFormat().write(event)) == event
 
 
+@PATIENT
 @given(events(), st.text(max_size=30), st.sampled_from(attributes.REASONS), st.integers(0, 9), moments)
 def test_every_event_comes_back_from_its_dead_letter(event, error, reason, attempts, now):
     letter = to_dead_letter(
@@ -103,6 +108,7 @@ def test_every_event_comes_back_from_its_dead_letter(event, error, reason, attem
     assert (info.reason, info.attempts, info.time) == (reason, attempts, now.astimezone(timezone.utc))
 
 
+@PATIENT
 @given(st.binary(max_size=60) | st.text(max_size=60).map(lambda text: text.encode(errors="replace")))
 def test_no_bytes_raise_anything_but_invalid_event(raw):
     try:
@@ -130,13 +136,14 @@ MEMBERS = ["1.0", "/a", "", None, 1, True, [], {}, "2026-07-01T12:00:00Z", "text
 HEAD = {"specversion": "1.0", "id": "1", "source": "/a", "type": "t", "time": "2026-07-01T12:00:00Z"}
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
+@PATIENT
 @given(st.dictionaries(st.sampled_from(NAMES), st.sampled_from(MEMBERS), max_size=4))
 def test_schema_and_decoder_agree_on_random_documents(changes):
     document = HEAD | changes
     assert _takes(validate_envelope, document) == _takes(decode, json.dumps(document).encode())
 
 
+@PATIENT
 @given(
     st.recursive(
         st.integers(0, 1), lambda inner: st.lists(st.tuples(st.sampled_from('a":\\'), inner), max_size=3)
