@@ -41,7 +41,7 @@ def test_c3_what_is_handed_out_in_an_outage_was_fetched_before_it(fetched: str, 
 
 @pytest.mark.parametrize(("ready", "codes"), [("after", set()), ("before", {"C1", "E1l"})])
 def test_e1l_a_broker_may_hand_out_before_the_record_that_it_is_back(ready: str, codes: set[str]) -> None:
-    """It is back, and has forgotten, at some moment of the outage: what both hand-outs lie in tells nothing."""
+    """It is back, and has forgotten, at some moment of the outage that both hand-outs lie in."""
     told = Story(claims(survives=Survives(messages=("broker-kill",), attempts=("consumer-loss",))))
     first, second, call = told.join(), told.join(), told.publish()
     told.next(first)
