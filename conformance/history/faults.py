@@ -162,11 +162,10 @@ class Faults:
         return sum(max(0, min(o.until, end) - max(o.t, start)) for o in self.outages)
 
     def forgotten(self, state: State, i: int) -> int:
-        """The last moment before i up to which the state may be gone, 0 for none: the end of an outage that
-        it need not survive, and its beginning while it lasts."""
+        """The last moment up to which the state may be gone at i, 0 for none: the end of an outage that it
+        need not survive; while that lasts i itself, as the broker may be back before the record tells."""
         gone = frozenset(self.uncovered(state))
-        ends = ((o.end if o.end < i else o.i) for o in self.outages if o.i in gone and o.i < i)
-        return max(ends, default=0)
+        return max((min(o.end, i) for o in self.outages if o.i in gone and o.i < i), default=0)
 
     def covers_loss(self, state: State) -> bool:
         """Whether the state survives the loss of a consumer."""

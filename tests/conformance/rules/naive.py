@@ -154,7 +154,7 @@ class Naive(Told):
     def settlement(self, copy: list[Record], again: Record) -> tuple[Record, Record, Record, str] | None:
         """(delivery, invoke, completion, verb) of the oldest settlement that stands at `again`."""
         kills = [r.i for r in self.kills_not_survived(self.claims.survives.acks) if r.i < again.i]
-        undone = [b.i if b.i < again.i else a.i for a, b in self.outages() if a.i in kills]
+        undone = [min(b.i, again.i) for a, b in self.outages() if a.i in kills]
         found = []
         for d in copy:
             for verb, invoke, done in self.acts(d):

@@ -39,6 +39,24 @@ def test_c3_what_is_handed_out_in_an_outage_was_fetched_before_it(fetched: str, 
     assert found(told) & {"C1", "C2", "C3", "E1l"} == codes
 
 
+@pytest.mark.parametrize(("ready", "codes"), [("after", set()), ("before", {"C1", "E1l"})])
+def test_e1l_a_broker_may_hand_out_before_the_record_that_it_is_back(ready: str, codes: set[str]) -> None:
+    """It is back, and has forgotten, at some moment of the outage that both hand-outs lie in."""
+    told = Story(claims(survives=Survives(messages=("broker-kill",), attempts=("consumer-loss",))))
+    first, second, call = told.join(), told.join(), told.publish()
+    told.next(first)
+    told.record("broker.killed")
+    if ready == "before":
+        told.record("broker.ready")
+    delivery = told.hand(first, call, attempt=1)
+    told.record("ack.invoke", delivery=delivery)
+    told.record("ack.ok", delivery=delivery)
+    told.deliver(second, call, attempt=1)
+    if ready == "after":
+        told.record("broker.ready")
+    assert found(told) & {"C1", "C2", "C3", "E1l"} == codes
+
+
 @pytest.mark.parametrize(("acked", "codes"), [("before", set()), ("after", {"C1"})])
 def test_c1_an_ack_that_is_read_in_an_outage_was_confirmed_before_it(acked: str, codes: set[str]) -> None:
     told = Story(claims(survives=Survives(messages=("broker-kill",), acks=("consumer-loss",))))
