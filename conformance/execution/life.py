@@ -53,6 +53,7 @@ class Life:
             if self._end is not None:
                 await self._end
         finally:
+            self._wake()  # else it is asked in vain to leave
             ends = () if self._end is None else (self._end,)
             left = (doing, burial, *ends, *(handlers if self.dead else ()))
             for task in left:
@@ -71,6 +72,11 @@ class Life:
 
     async def _thaw(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
-        self._run.record("consumer.resumed", process=self._process)
-        self._body.thaw()
-        self._going.set()
+        self._wake()
+
+    def _wake(self) -> None:
+        """Let it go on, if it stands still."""
+        if not self._going.is_set():
+            self._run.record("consumer.resumed", process=self._process)
+            self._body.thaw()
+            self._going.set()

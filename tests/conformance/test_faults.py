@@ -249,7 +249,7 @@ def test_a_frozen_consumer_does_nothing_meanwhile_and_its_late_ack_is_refused() 
 def test_a_freeze_that_outlasts_the_scenario_ends_with_it() -> None:
     freeze = Fault(do="freeze", group=0, after="deliver", count=2, ticks=10_000)
     history = run([scenario(freeze)])[0]
-    assert kinds(history, "consumer.") == ["consumer.paused"]
+    assert kinds(history, "consumer.") == ["consumer.paused", "consumer.resumed"]
     assert history.records[-1].kind == "end"
     assert settled(history) >= set(EVENTS)
     assert broken([history]) == {}

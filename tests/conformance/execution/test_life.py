@@ -225,6 +225,7 @@ def test_a_freeze_that_outlasts_the_end_ends_with_it() -> None:
         lived.life.strike(FREEZE)
         with pytest.raises(asyncio.TimeoutError):
             await asyncio.wait_for(lived.life.spend(forever(), ()), 5)
-        assert lived.recorded == [("consumer.paused", 0.0)]
+        assert lived.body.done == [("freeze", 0.0), ("thaw", 5.0)], "it cannot leave while it stands still"
+        assert lived.recorded == [("consumer.paused", 0.0), ("consumer.resumed", 5.0)]
 
     virtually(work)
