@@ -155,7 +155,7 @@ def test_an_interrupted_replay_whose_server_is_frozen_leaves_nothing(tmp_path: P
     asyncio.run(story())
 
 
-def test_cnf_015_of_a_killed_run_nothing_is_left_but_a_folder_that_the_next_one_removes(tmp_path: Path) -> None:
+def test_cnf_015_of_a_killed_run_only_a_folder_is_left_that_the_next_one_removes(tmp_path: Path) -> None:
     async def story() -> None:
         async with started(tmp_path, *WORDS, "--scenarios", 40) as began:
             await until(lambda: set(began.of(DRIVER)) & set(began.stopped()), BEGINS)
