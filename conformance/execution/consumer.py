@@ -74,6 +74,7 @@ class Member:
 
     def abort(self) -> None:
         """Give up whatever is still at work."""
+        self._stopping = True  # a cancellation that meets the end of a call is lost before Python 3.12
         for task in (*self._handlers, *((self._task,) if self._task else ())):
             task.cancel()
 

@@ -84,12 +84,14 @@ class Stage:
         tasks = [asyncio.ensure_future(self._one(scenario, weather, done)) for _, scenario in batch]
         try:
             with collection_paused():
-                found = await asyncio.gather(*tasks)
+                ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+            for task in ended:
+                task.result()
         finally:  # each removes what it made, also if another one failed or all are to end
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        return {number: history for (number, _), history in zip(batch, found, strict=True)}
+        return {number: task.result() for (number, _), task in zip(batch, tasks, strict=True)}
 
     async def _one(self, scenario: Scenario, weather: Weather, done: Callable[[], None]) -> History | None:
         """None if there is no allowance left: then there is none for any later one."""
