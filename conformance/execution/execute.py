@@ -33,11 +33,13 @@ async def execute(scenario: Scenario, site: Site, namespace: str, weather: Weath
             await run.guarded("suite", partial(drain, run))
             await run.guarded("suite", partial(_read, run))
     finally:
-        if scenario.broker_faults:
-            await weather.end()
-        weather.leave(run.record, began=run.began)
-        if stalls is not None:
-            stalls.stop()
+        try:
+            if scenario.broker_faults:
+                await weather.end()
+        finally:  # also if the broker never came back
+            weather.leave(run.record, began=run.began)
+            if stalls is not None:
+                stalls.stop()
         if site.facilities.remove is not None:
             await site.facilities.remove(_topics(run))
     run.record("end")
