@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from msgspec.structs import replace
 
 from eventproof.conformance.execution.stage import stage
 from eventproof.conformance.history.record import History
-from eventproof.conformance.minimise.history import minimal
+from eventproof.conformance.minimise.history import essential
 from eventproof.conformance.plugin import Plugin, anybodys, ours
 from eventproof.conformance.report.story import story
 from eventproof.conformance.rules.judge import judge
@@ -47,14 +48,13 @@ async def befall(plugin: Plugin, name: str, scenarios: Sequence[Scenario]) -> Ju
 def told(judged: Judged, anomaly: str) -> Sequence[str]:
     """The story of the first history with the anomaly, cut down to what shows it; empty if there is none."""
     for history in judged.histories:
-        if _violation(anomaly, history) is not None:
-            small = minimal(history, lambda one: _violation(anomaly, one) is not None)
-            violation = _violation(anomaly, small)
-            return () if violation is None else story(small, violation.records)
+        found = _violations(anomaly, history)
+        if found:
+            kept = essential(history, found[0], partial(_violations, anomaly))
+            return story(history, found[0].records, {record.i for record in kept})
     return ()
 
 
-def _violation(anomaly: str, history: History) -> Violation | None:
-    """The first one in a history."""
-    found = (one.violations for one in judge(history) if one.code == anomaly)
-    return next((violations[0] for violations in found if violations), None)
+def _violations(anomaly: str, history: History) -> Sequence[Violation]:
+    """Those of the anomaly in a history."""
+    return [one for finding in judge(history) if finding.code == anomaly for one in finding.violations]
