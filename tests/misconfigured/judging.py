@@ -74,7 +74,7 @@ async def _judged(on: Stage, anomaly: str, scenarios: Sequence[Scenario], folder
         for number, (scenario, history) in enumerate(zip(scenarios, histories, strict=True), 1)
     ]
     found = verdicts_over(histories, on.site.claims)
-    failing = {anomaly: [case for case in cases if case.shows(anomaly)]}
+    failing = {(anomaly, ""): [case for case in cases if case.shows(anomaly)]}
     fallen = (msgspec.structs.replace(one, anomalies=(anomaly,)) for one in found if anomaly in one.anomalies)
     examples = await explain(fallen, failing, on, folder, BUDGET, Unwatched())
     return Judged(on.site.claims, histories, found, next(iter(examples), None))
