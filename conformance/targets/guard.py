@@ -59,12 +59,18 @@ class Guard:
         try:
             if self._made:
                 await self.remove(sorted(self._made))
-            left = list(await self._offered.present()) if self._offered.present else []
+            if left := await self._present():  # a create that was cancelled may come after the removal
+                await self.remove(sorted(left))
+                left = await self._present()
         except EventproofError as problem:
             raise LeftBehind(self._told(len(self._made), f" ({problem})")) from problem
         if left:
             raise LeftBehind(self._told(len(left), ""))
         self._manifest.end()
+
+    async def _present(self) -> list[str]:
+        """Topics of the namespace that are there, as far as the target can tell."""
+        return list(await self._offered.present()) if self._offered.present else []
 
     def _told(self, count: int, why: str) -> str:
         left = f"{count} topic{'s' * (count != 1)} may be left on the server{why}"
