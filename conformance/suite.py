@@ -153,6 +153,8 @@ async def _cases(on: Stage, chunk: list[tuple[int, Scenario]], watcher: Watcher)
 def _keep_smallest(cases: list[Case], codes: frozenset[str], into: dict[tuple[str, str], list[Case]]) -> None:
     """Remember the smallest few cases of each anomaly that breaks a claim, and of each with each fault."""
     for case in cases:
+        if not codes & case.shown:
+            continue
         met = msgspec.structs.replace(case, scenario=as_met(case.scenario, case.history))
         for finding in case.findings:
             if finding.code in codes and finding.count:

@@ -120,6 +120,18 @@ class Link:
         # asyncio of Python 3.12 to 3.13.5 raises TypeError for what is left to write on a lost connection.
         except (nats.errors.Error, OSError, asyncio.TimeoutError, TypeError) as error:
             log.warning("closing the connection: %s", told(error))
+        finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """The library ends its subscriptions and the socket last, so not if closing is cancelled, or fails
+        on a lost connection; and a second close does nothing."""
+        client = self.client
+        for subscription in client._subs.values():  # noqa: SLF001 - nothing public ends them on a closed client
+            subscription._stop_processing()  # noqa: SLF001
+        client._subs.clear()  # noqa: SLF001
+        if client._transport is not None:  # noqa: SLF001
+            client._transport.close()  # type: ignore[no-untyped-call] # noqa: SLF001
 
     async def connect(self) -> None:
         """Raises Unreachable when no server answers in `connect_timeout` seconds, and when one refuses us."""

@@ -60,7 +60,8 @@ class Exchange:
         self._child = child
 
     def ask(self, make: Make, told: Told) -> None:
-        """X"""
+        """Send a request, made with its id. told: called once, with its answer or with how the process ended;
+        at once, and nothing is sent, if it has ended already."""
         assert self._child is not None
         if self._end is not None:
             self.told = True

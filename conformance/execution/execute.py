@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from functools import partial
 
+import msgspec
+
 from eventproof.adapters import clock
 from eventproof.conformance.execution.consumer import Member
 from eventproof.conformance.execution.drain import MARGIN, counters, drain
@@ -15,6 +17,7 @@ from eventproof.conformance.execution.stalls import Stalls
 from eventproof.conformance.execution.triggers import Triggers
 from eventproof.conformance.execution.weather import Weather
 from eventproof.conformance.history.record import GroupInfo, Header, History, TopicInfo
+from eventproof.conformance.misfortunes import as_met
 from eventproof.conformance.scenario import Fault, Scenario, digest
 
 SETTLE_TICKS = 60  # how long the planned consumers may take for what was published; the drain does the rest
@@ -43,7 +46,14 @@ async def execute(scenario: Scenario, site: Site, namespace: str, weather: Weath
         if site.facilities.remove is not None:
             await site.facilities.remove(_topics(run))
     run.record("end")
-    return run.record.history(header)
+    history = run.record.history(header)
+    return _named(history, scenario) if weather.strikes else history
+
+
+def _named(history: History, scenario: Scenario) -> History:
+    """The history under the name of the scenario that shows it alone, with the faults that it met."""
+    name = digest(as_met(scenario, history))
+    return msgspec.structs.replace(history, header=msgspec.structs.replace(history.header, scenario=name))
 
 
 def _header(run: Run) -> Header:

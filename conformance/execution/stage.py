@@ -15,6 +15,7 @@ import msgspec
 
 from eventproof.adapters import clock
 from eventproof.adapters.claims import Claims
+from eventproof.adapters.errors import EventproofError
 from eventproof.adapters.secret import redacted
 from eventproof.conformance.demand import weight
 from eventproof.conformance.execution.batches import Batch, batches
@@ -41,6 +42,10 @@ AT_ONCE = {"virtual": 1, "real": 48}  # scenarios side by side
 WITHIN_TICKS = 40  # an event that is due and has not come by then is stuck
 
 Result = TypeVar("Result")
+
+
+class ImpossibleFault(EventproofError):
+    """A scenario has a fault that cannot be made on this broker."""
 
 
 class Stage:
@@ -70,12 +75,22 @@ class Stage:
         self, scenarios: Sequence[Scenario], done: Callable[[], None] = lambda: None
     ) -> list[History]:
         """The histories of the scenarios, in their order: of all, or of the first ones if a cap was reached.
-        done: called as each one ends."""
+        done: called as each one ends. Raises ImpossibleFault if one has a fault that cannot be made here."""
+        self._admit(scenarios)
         found: dict[int, History | None] = {}
         for batch in batches(scenarios, self._size):
             found.update(await self._batch(batch, done))
         histories = (found[number] for number in range(len(scenarios)))
         return [history for history in histories if history is not None]
+
+    def _admit(self, scenarios: Sequence[Scenario]) -> None:
+        wanted = {fault.name for scenario in scenarios for fault in scenario.faults}
+        if missing := wanted - self.faults:
+            raise ImpossibleFault(
+                f"{self.site.target} cannot be made to suffer the scenario's {', '.join(sorted(missing))}: "
+                "consumers have to be processes that we start, and the broker a server that we start "
+                "(without --url, with --driver for --adapter); or take the faults out of the scenario"
+            )
 
     async def _batch(self, batch: Batch, done: Callable[[], None]) -> dict[int, History | None]:
         """All scenarios of a batch side by side; if one of them leads, a fault of its meets all."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from eventproof.adapters.memory import Engine
 from eventproof.adapters.memory.state import Group, Line, Options, Slot
 from eventproof.conformance.mutants.copies import AcceptsStaleAcks
+from eventproof.conformance.mutants.loss import ForgetsExpiredLeases
 from eventproof.conformance.mutants.mutant import Mutant, rarely
 from eventproof.conformance.mutants.order import SkipsFailures
 
@@ -27,15 +28,8 @@ class LosesWhatTheKilledHeld(Engine):
             super().lease_ended(group, slot, token)
 
 
-class LosesWhatTheFrozenHeld(Engine):
+class LosesWhatTheFrozenHeld(ForgetsExpiredLeases):
     """does not bring an event back that a consumer held for longer than its lease"""
-
-    def lease_ended(self, group: Group, slot: Slot, token: int) -> None:
-        if slot.token == token and rarely(slot.copy.event.id):
-            self.take_back(slot, lost=True)
-            self.finish(group, slot)
-        else:
-            super().lease_ended(group, slot, token)
 
 
 class ForgetsAcksOfTheKilled(Engine):

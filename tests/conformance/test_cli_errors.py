@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from eventproof.conformance import suite
 from eventproof.conformance.cli.main import COMMANDS
-from eventproof.conformance.scenario import Publish, Scenario, encode
+from eventproof.conformance.scenario import Fault, Publish, Scenario, encode
 from tests.conformance.brokers import SMALL
 
 CONFORMANT, BROKEN, USAGE = 0, 3, 4
@@ -125,6 +126,25 @@ def test_a_missing_client_library_is_one_line(
 def test_what_is_no_scenario_is_one_line(eventproof: Any, content: bytes, says: str) -> None:
     Path("one.json").write_bytes(content)
     one_line(eventproof("replay", "one.json", "memory"), says)
+
+
+OURS, THEIRS = ("nats-core",), ("--adapter", "eventproof.adapters.memory:connect")
+
+
+@pytest.mark.parametrize(
+    ("target", "fault", "says"),
+    [
+        (OURS, Fault(), "broker-kill"),
+        (THEIRS, Fault(do="restart"), "broker-restart"),
+        (THEIRS, Fault(do="freeze", group=0), "consumer-pause"),
+        ((*THEIRS, "--url", "memory://elsewhere"), Fault(group=0), "consumer-loss"),
+    ],
+)
+def test_a_scenario_whose_faults_cannot_be_made_is_one_line(
+    eventproof: Any, target: tuple[str, ...], fault: Fault, says: str
+) -> None:
+    Path("one.json").write_bytes(encode(replace(SMALL, faults=(fault,))))
+    one_line(eventproof("replay", "one.json", *target), f"the scenario's {says}: consumers have to be")
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(eventproof: Any) -> None:

@@ -15,6 +15,7 @@ from eventproof.adapters.memory.claims import claims
 from eventproof.adapters.memory.state import Options
 from eventproof.adapters.policy import Policy
 from tests.adapters.memory.world import (
+    HELD,
     NO_DELAY,
     SETTLING,
     acked,
@@ -34,9 +35,6 @@ from tests.adapters.memory.world import (
     take_all,
 )
 from tests.adapters.virtual import at, virtual
-
-HELD = Policy(ack_timeout=20.0, backoff=(), max_attempts=2, dead_letter="dead")
-
 
 # what a kill keeps
 

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from eventproof.adapters.memory import MemoryBroker
-from eventproof.adapters.policy import Policy
 from tests.adapters.memory.world import (
+    HELD,
     arrives,
     engine,
     enter,
@@ -22,9 +22,6 @@ from tests.adapters.memory.world import (
     take,
 )
 from tests.adapters.virtual import at, virtual
-
-HELD = Policy(ack_timeout=20.0, backoff=(), max_attempts=2, dead_letter="dead")
-
 
 # calls to a broker that does not serve
 

@@ -8,6 +8,7 @@ import pytest
 
 from eventproof.adapters.policy import Policy
 from tests.adapters.memory.world import (
+    HELD,
     SETTLING,
     acked,
     arrives,
@@ -26,9 +27,6 @@ from tests.adapters.memory.world import (
     take_all,
 )
 from tests.adapters.virtual import at, virtual
-
-HELD = Policy(ack_timeout=20.0, backoff=(), max_attempts=2, dead_letter="dead")
-
 
 # a participant that is gone
 

@@ -19,6 +19,7 @@ from eventproof.schemas.event import Event
 
 URL = "memory://tests"
 NO_DELAY = Policy(backoff=())
+HELD = Policy(ack_timeout=20.0, backoff=(), max_attempts=2, dead_letter="dead")
 SETTLING: dict[str, Callable[[LeasedDelivery], Awaitable[None]]] = {
     "ack": lambda held: held.ack(),
     "nack": lambda held: held.nack(delay=7),

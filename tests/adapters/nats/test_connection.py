@@ -5,12 +5,15 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import AsyncExitStack, suppress
 
 import pytest
 
 from eventproof.adapters.connect import UnknownAdapter, load
 from eventproof.adapters.errors import EventproofError, Indeterminate, InvalidOption, Rejected, Unreachable
 from eventproof.adapters.nats import connect, provision
+from eventproof.adapters.nats.link import open_link
+from eventproof.adapters.nats.options import options
 from eventproof.adapters.policy import Policy
 from eventproof.conformance.targets.natsserver import NatsServer
 
@@ -140,6 +143,28 @@ def test_a_restart_in_the_middle_loses_nothing_and_is_soon_over(nats):
                 assert set(seen) == set(range(number))
 
     with_own_server(story)
+
+
+@pytest.mark.parametrize("lost", [ConnectionResetError(), TypeError(), asyncio.CancelledError()])
+def test_nothing_runs_on_after_closing_on_a_lost_connection(nats, monkeypatch, lost):
+    async def story():
+        await provision(nats.url, "t", partitions=1)
+        link = await stack.enter_async_context(open_link(nats.url, options({})))
+        await link.client.subscribe("else", cb=link.client.publish)
+
+        async def drain():
+            raise lost
+
+        monkeypatch.setattr(link.client._transport, "drain", drain)
+        link.client._flusher_task.cancel()
+        link.client._pending, link.client._pending_data_size = [b"PING\r\n"], 6
+        with suppress(asyncio.CancelledError):
+            await stack.aclose()
+        await asyncio.sleep(0)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    stack = AsyncExitStack()
+    asyncio.run(story())
 
 
 def test_a_waiting_member_goes_on_after_the_server_was_killed(nats):

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import pytest
 
 from eventproof.conformance.execution.life import Life
 from eventproof.conformance.execution.run import Run
-from eventproof.conformance.execution.virtual import VirtualLoop
 from eventproof.conformance.history.recorder import Recorder
 from eventproof.conformance.scenario import Fault
+from tests.conformance.execution.simulated import virtually
 
-Result = TypeVar("Result")
 TICK = 10.0
 KILL, AGAIN, FREEZE = Fault(group=0), Fault(group=0, ticks=2), Fault(do="freeze", group=0, ticks=3)
 
@@ -57,22 +56,6 @@ class Lived:
     def recorded(self) -> list[tuple[str, float]]:
         assert {one.process for one in self.record.records} <= {"g0-c0"}
         return [(one.kind, one.t / 1e9) for one in self.record.records]
-
-
-def virtually(work: Callable[[], Awaitable[Result]]) -> Result:
-    """In simulated time; no task may be left."""
-
-    async def alone() -> Result:
-        try:
-            return await work()
-        finally:
-            assert asyncio.all_tasks() == {asyncio.current_task()}
-
-    loop = VirtualLoop()
-    try:
-        return loop.run_until_complete(alone())
-    finally:
-        loop.close()
 
 
 def later(seconds: float, act: Callable[[], Any]) -> None:

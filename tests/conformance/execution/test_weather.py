@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
 from eventproof.adapters.errors import EventproofError, Unreachable
 from eventproof.conformance.execution.recovery import Recovery, broker_faults
-from eventproof.conformance.execution.virtual import VirtualLoop
 from eventproof.conformance.execution.weather import Weather
 from eventproof.conformance.history.recorder import Recorder
 from eventproof.conformance.scenario import Fault
 from eventproof.conformance.targets.facilities import Facilities, facilities
+from tests.conformance.execution.simulated import virtually
 
-Result = TypeVar("Result")
 TICK = 10.0
 KILL, FREEZE, RESTART = (Fault(do=do, ticks=3) for do in ("kill", "freeze", "restart"))
 
@@ -53,22 +52,6 @@ class Target:
 
     async def restart(self) -> None:
         self._did("restart")
-
-
-def virtually(work: Callable[[], Awaitable[Result]]) -> Result:
-    """In simulated time; no task may be left."""
-
-    async def alone() -> Result:
-        try:
-            return await work()
-        finally:
-            assert asyncio.all_tasks() == {asyncio.current_task()}
-
-    loop = VirtualLoop()
-    try:
-        return loop.run_until_complete(alone())
-    finally:
-        loop.close()
 
 
 def weather(target: Target | None = None, awaited: int = 0) -> Weather:
