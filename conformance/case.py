@@ -15,12 +15,14 @@ from eventproof.conformance.scenario import Scenario
 
 
 class Case(msgspec.Struct, frozen=True):
-    """A scenario, what happened, and what was found in it."""
+    """A scenario, what happened, and what was found in it. batch: the scenarios that met a fault of the
+    broker together, this one among them."""
 
     number: int
     scenario: Scenario
     history: History
     findings: tuple[Finding, ...]
+    batch: tuple[Scenario, ...] = ()
 
     @property
     def shown(self) -> frozenset[str]:

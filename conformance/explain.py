@@ -8,19 +8,20 @@ from pathlib import Path
 from typing import TypeAlias
 
 from eventproof.adapters import clock
+from eventproof.conformance.batch import Batch, encode
 from eventproof.conformance.case import Case, Watcher, save_case
 from eventproof.conformance.execution.stage import Stage
 from eventproof.conformance.history.record import History, Record
 from eventproof.conformance.minimise.history import essential
 from eventproof.conformance.minimise.scenario import minimise
-from eventproof.conformance.report.report import Counterexample
+from eventproof.conformance.report.report import Counterexample, Together
 from eventproof.conformance.report.story import story
 from eventproof.conformance.rules.judge import judge
 from eventproof.conformance.rules.rule import Violation
 from eventproof.conformance.scenario import Scenario
 from eventproof.conformance.verdict import Verdict
 
-RERUNS = 10
+RERUNS, BATCH_RERUNS = 10, 3
 TRIED, SMALL = 4, 8  # so many cases are made smaller, until one has no more operations than this
 BROKEN = frozenset({"fail", "hang"})
 Failing: TypeAlias = Mapping[tuple[str, str], Sequence[Case]]
@@ -81,6 +82,7 @@ class Search:
         original, _ = save_case(case.scenario, case.history, folder, f"{case.number:05}")
         again = await self._on.run([scenario] * RERUNS)
         showing = [other for other in again if self.violations(other)]
+        batch = await self._together(case, folder) if case.batch and not showing else None
         history = showing[0] if showing else history
         violation, told = self.evidence(history)
         place = folder / "counterexamples" / self._anomaly
@@ -90,7 +92,17 @@ class Search:
             original=str(original.relative_to(folder)), minimal=str(saved[0].relative_to(folder)),
             history=str(saved[1].relative_to(folder)), operations=scenario.operations, shown=len(showing),
             reruns=len(again), story=tuple(story(history, violation.records, {record.i for record in told})),
+            batch=batch,
         )  # fmt: skip
+
+    async def _together(self, case: Case, folder: Path) -> Together:
+        """The batch of a case that shows nothing alone, saved, and run again a few times."""
+        path = folder / "counterexamples" / self._anomaly / "batch.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encode(Batch(case.batch)))
+        runs = [await self._on.run(case.batch) for _ in range(BATCH_RERUNS)]
+        shown = sum(any(self.violations(history) for history in run) for run in runs)
+        return Together(str(path.relative_to(folder)), shown, len(runs))
 
     async def smallest_of(self, cases: Sequence[Case]) -> tuple[Case, Scenario, History]:
         """The smallest that a few of the cases can be made: one that is stuck in a corner is not the last

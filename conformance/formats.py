@@ -16,6 +16,7 @@ import msgspec
 from eventproof import schemas
 from eventproof.adapters.claims import Claims
 from eventproof.conformance import manifest
+from eventproof.conformance.batch import Batch
 from eventproof.conformance.driver import lines
 from eventproof.conformance.history.record import Header, Record
 from eventproof.conformance.report.report import Report
@@ -26,6 +27,7 @@ BASE = "https://eventproof.dev/schemas/conformance"
 FORMATS: Mapping[str, tuple[Any, str]] = {
     "claims": (Claims, "What an adapter promises in one configuration"),
     "scenario": (Scenario, "A scenario file: everything that one run does"),
+    "batch": (Batch, "A batch file: scenarios that meet one fault of the broker, side by side"),
     "history-header": (Header, "The first line of a history file"),
     "history-record": (Record, "Every other line of a history file"),
     "report": (Report, "report.json: the result of one run"),

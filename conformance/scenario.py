@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import blake2b
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -194,14 +193,6 @@ def encode(scenario: Scenario) -> bytes:
 def digest(scenario: Scenario) -> str:
     """A name for what a scenario does, equal for equal ones."""
     return blake2b(msgspec.json.encode(scenario), digest_size=8).hexdigest()
-
-
-def load(path: Path) -> Scenario:
-    """Read a scenario file. Raises InvalidScenario naming the file."""
-    try:
-        return decode(path.read_bytes())
-    except (OSError, InvalidScenario) as problem:
-        raise InvalidScenario(f"{path}: {problem}") from problem
 
 
 def inconsistencies(scenario: Scenario) -> Sequence[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ from eventproof.adapters.secret import redacted
 from eventproof.conformance import strategies
 from eventproof.conformance.case import Case, Watcher, save_case
 from eventproof.conformance.demand import without_oversize
+from eventproof.conformance.execution.batches import Batch
 from eventproof.conformance.execution.stage import Stage, run_on, stage
 from eventproof.conformance.execution.visiting import Guest
 from eventproof.conformance.explain import TRIED, explain
@@ -141,13 +142,24 @@ def _chunks(
 
 async def _cases(on: Stage, chunk: list[tuple[int, Scenario]], watcher: Watcher) -> list[Case]:
     watcher.phase("running scenarios", len(chunk))
-    histories = await on.run([scenario for _, scenario in chunk], watcher.step)
+    scenarios = [scenario for _, scenario in chunk]
+    histories = await on.run(scenarios, watcher.step)
+    batch = dict(_led(on.batches(scenarios)))
     watcher.phase("judging histories", len(chunk))
     cases = []
-    for (number, scenario), history in zip(chunk, histories, strict=False):
-        cases.append(Case(number, scenario, history, judge(history)))
+    for place, history in enumerate(histories):
+        number, scenario = chunk[place]
+        cases.append(Case(number, scenario, history, judge(history), batch.get(place, ())))
         watcher.step()
     return cases
+
+
+def _led(batches: Sequence[Batch]) -> Iterator[tuple[int, tuple[Scenario, ...]]]:
+    """For each scenario that met a fault of the broker with others: its place, and all of them."""
+    for batch in batches:
+        together = tuple(scenario for _, scenario in batch)
+        if len(together) > 1 and together[0].broker_faults:
+            yield from ((place, together) for place, _ in batch)
 
 
 def _keep_smallest(cases: list[Case], codes: frozenset[str], into: dict[tuple[str, str], list[Case]]) -> None:

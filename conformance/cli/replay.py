@@ -9,6 +9,8 @@ from typing import Any
 import click
 
 from eventproof.adapters import clock
+from eventproof.adapters.errors import EventproofError
+from eventproof.conformance.batch import load
 from eventproof.conformance.case import save_case
 from eventproof.conformance.cli import options as _options
 from eventproof.conformance.cli import visiting
@@ -16,14 +18,19 @@ from eventproof.conformance.cli.console import console
 from eventproof.conformance.cli.dry import dry_run
 from eventproof.conformance.cli.main import CONFORMANT, FAILED, PARTIAL
 from eventproof.conformance.demand import demand, without_oversize
-from eventproof.conformance.execution.stage import run_on, stage
+from eventproof.conformance.execution.stage import Stage, run_on, stage
+from eventproof.conformance.fitting import fit
 from eventproof.conformance.history.record import History
 from eventproof.conformance.report import table
 from eventproof.conformance.report.story import story
 from eventproof.conformance.rules.judge import judge
-from eventproof.conformance.scenario import Scenario, load
+from eventproof.conformance.scenario import Scenario
 from eventproof.conformance.verdict import Means, Total, totals, verdicts
 from eventproof.spec import requirements
+
+
+class Unfit(EventproofError):
+    """A scenario asks for what the broker does not offer."""
 
 
 @click.command()
@@ -35,39 +42,52 @@ from eventproof.spec import requirements
 @click.option("--save", type=click.Path(path_type=Path, file_okay=False), help="Folder for the histories.")
 @visiting.server
 def command(scenario: Path, target: str | None, **given: Any) -> int:
-    """Run SCENARIO on TARGET and tell what happened; exit code 1 if a claim was broken."""
-    plan, times = load(scenario), given["times"]
+    """Run SCENARIO, or the batch in that file, on TARGET and tell what happened; exit code 1 if a claim was
+    broken."""
+    plans, times = load(scenario), given["times"]
     plugin = _options.chosen(target, given["adapter"], given["driver"])
     options, claiming = _options.pairs(given["options"], "--option"), _options.claiming(given["claims"])
     folder = given["save"] or Path("reports") / f"replay-{clock.now():%Y%m%dT%H%M%S}"
-    guest = visiting.guest(given, options, target, folder, demand(plan))
-    if guest is not None and not guest.visit.caps.large and without_oversize(plan) != plan:
+    guest = visiting.guest(given, options, target, folder, demand(plans[0]))
+    if guest is not None and not guest.visit.caps.large and any(without_oversize(p) != p for p in plans):
         raise click.UsageError("the scenario has events beyond the payload limit: give --allow-large")
     if guest is not None and given["dry_run"]:
-        console.print(dry_run(plugin, guest, times), crop=False)
+        console.print(dry_run(plugin, guest, times * len(plans)), crop=False)
         return CONFORMANT
 
     async def work() -> list[History]:
         async with stage(
             plugin, name="replay", url=None, options=options, claims=claiming, guest=guest
         ) as on:
-            return await on.run([plan] * times)
+            _check(plans, on)
+            if len(plans) == 1:
+                return await on.run(plans * times)
+            return [history for _ in range(times) for history in await on.run(plans)]
 
     with visiting.interruptible(guest):
         histories = run_on(plugin.facilities.clock, work)
-    return _told(plan, histories, times, given["save"])
+    return _told(plans * times, histories, given["save"])
 
 
-def _told(plan: Scenario, histories: Sequence[History], times: int, folder: Path | None) -> int:
+def _check(plans: Sequence[Scenario], on: Stage) -> None:
+    """Raises Unfit: what an adapter has to refuse would show nothing of the broker."""
+    if any(fit(plan, on.site.offered) != plan for plan in plans):
+        raise Unfit(
+            f"the scenario asks for what {on.site.target} does not offer (its claims of replay, dead_letter "
+            "or groups tell); replay it on a broker that does"
+        )
+
+
+def _told(plans: Sequence[Scenario], histories: Sequence[History], folder: Path | None) -> int:
     broken = 0
-    for number, history in enumerate(histories, 1):
+    for number, (plan, history) in enumerate(zip(plans, histories, strict=False), 1):
         if folder is not None:
             save_case(plan, history, folder, f"{number:05}")
         broken += _tell(history)
     console.print(f"{broken} of {len(histories)} runs broke a claim")
-    if len(histories) < times:
-        console.print(f"a cap kept {times - len(histories)} of {times} runs from beginning")
-    return FAILED if broken else CONFORMANT if len(histories) == times else PARTIAL
+    if missing := len(plans) - len(histories):
+        console.print(f"a cap kept {missing} of {len(plans)} runs from beginning")
+    return FAILED if broken else PARTIAL if missing else CONFORMANT
 
 
 def _tell(history: History) -> bool:

@@ -78,10 +78,14 @@ class Stage:
         done: called as each one ends. Raises ImpossibleFault if one has a fault that cannot be made here."""
         self._admit(scenarios)
         found: dict[int, History | None] = {}
-        for batch in batches(scenarios, self._size):
+        for batch in self.batches(scenarios):
             found.update(await self._batch(batch, done))
         histories = (found[number] for number in range(len(scenarios)))
         return [history for history in histories if history is not None]
+
+    def batches(self, scenarios: Sequence[Scenario]) -> list[Batch]:
+        """Which of them run side by side."""
+        return batches(scenarios, self._size)
 
     def _admit(self, scenarios: Sequence[Scenario]) -> None:
         wanted = {fault.name for scenario in scenarios for fault in scenario.faults}

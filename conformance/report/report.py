@@ -44,6 +44,15 @@ class Counts(msgspec.Struct, kw_only=True):
     faults: dict[str, Struck] = {}
 
 
+class Together(msgspec.Struct, frozen=True):
+    """The batch that a violation was found in which never showed again alone. file: in the report folder.
+    shown: of `reruns` runs of it, how many showed the violation again."""
+
+    file: str
+    shown: int
+    reruns: int
+
+
 class Counterexample(msgspec.Struct, frozen=True, kw_only=True):
     """A violation, as small as it could be made.
 
@@ -63,6 +72,7 @@ class Counterexample(msgspec.Struct, frozen=True, kw_only=True):
     shown: int
     reruns: int
     story: tuple[str, ...]
+    batch: Together | None = None
 
 
 class Visited(msgspec.Struct, frozen=True, kw_only=True):

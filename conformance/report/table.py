@@ -68,7 +68,8 @@ def _counterexamples(report: Report, folder: Path, broker: str) -> Iterator[Rend
         yield Text(example.violation.message)
         yield Text(_how_found(example))
         yield from _story(example.story)
-        yield _line(f"replay: eventproof replay {quote(str(folder / example.minimal))} {broker}", style="dim")
+        file = example.minimal if example.batch is None else example.batch.file
+        yield _line(f"replay: eventproof replay {quote(str(folder / file))} {broker}", style="dim")
 
 
 def violations(verdict: Verdict, found: Sequence[Violation], history: History) -> RenderableType:
@@ -91,10 +92,14 @@ def _line(text: str, style: str = "") -> Text:
 
 
 def _how_found(example: Counterexample) -> str:
-    return (
+    found = (
         f"Found in scenario {example.scenario}, made smaller to {example.operations} operations;"
-        f" shown again by {example.shown} of {example.reruns} runs."
+        f" shown again by {example.shown} of {example.reruns} runs"
     )
+    if example.batch is None:
+        return f"{found}."
+    together = f"{example.batch.shown} of {example.batch.reruns}"
+    return f"{found}, and by {together} beside the scenarios that met the same fault of the broker."
 
 
 def _profiles(report: Report) -> Table:

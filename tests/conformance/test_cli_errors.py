@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from eventproof.conformance import suite
 from eventproof.conformance.cli.main import COMMANDS
-from eventproof.conformance.scenario import Fault, Publish, Scenario, encode
+from eventproof.conformance.scenario import Consumer, Fault, Group, Policy, Publish, Scenario, encode
 from tests.conformance.brokers import SMALL
 
 CONFORMANT, BROKEN, USAGE = 0, 3, 4
@@ -143,8 +143,14 @@ OURS, THEIRS = ("nats-core",), ("--adapter", "eventproof.adapters.memory:connect
 def test_a_scenario_whose_faults_cannot_be_made_is_one_line(
     eventproof: Any, target: tuple[str, ...], fault: Fault, says: str
 ) -> None:
-    Path("one.json").write_bytes(encode(replace(SMALL, faults=(fault,))))
+    plain = Scenario(groups=(Group(policy=Policy(start="latest"), consumers=(Consumer(),)),))
+    Path("one.json").write_bytes(encode(replace(plain, faults=(fault,))))
     one_line(eventproof("replay", "one.json", *target), f"the scenario's {says}: consumers have to be")
+
+
+def test_a_scenario_that_asks_for_what_is_not_offered_is_one_line(eventproof: Any) -> None:
+    Path("one.json").write_bytes(encode(SMALL))
+    one_line(eventproof("replay", "one.json", "nats-core"), "asks for what nats-core does not offer")
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(eventproof: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from eventproof.conformance.batch import load
 from eventproof.conformance.history import files
 from eventproof.conformance.report.report import Report
 from eventproof.conformance.scenario import (
@@ -22,7 +23,6 @@ from eventproof.conformance.scenario import (
     Publish,
     Scenario,
     encode,
-    load,
 )
 from eventproof.conformance.verdict import Verdict
 
@@ -133,7 +133,7 @@ def test_what_a_target_cannot_do_is_not_checked_and_said(
         assert (verdict.state == "not checked") == bool(lacked), verdict
         if lacked:
             assert verdict.evidence == f"needs a target that can for {', '.join(lacked)}"
-    made = {fault.name for path in Path("out/scenarios").iterdir() for fault in load(path).faults}
+    made = {fault.name for path in Path("out/scenarios").iterdir() for fault in load(path)[0].faults}
     assert made
     assert not made & unmade
 
@@ -148,7 +148,7 @@ def test_a_target_that_can_do_nothing_is_conformant_without_faults_and_partial_i
     assert saved("out").profiles["groups"] == "conformant without faults"
     assert saved("out").profiles["durable"] == "not checked"
     assert "needs a target that can for" in " ".join(ended.out.split())
-    assert not [fault for path in Path("out/scenarios").iterdir() for fault in load(path).faults]
+    assert not [fault for path in Path("out/scenarios").iterdir() for fault in load(path)[0].faults]
     assert eventproof(*words, "--scenarios", 100, "--profile", "groups").code == PARTIAL
     assert saved("out").profiles == {"groups": "conformant without faults"}
 
@@ -184,7 +184,7 @@ def test_a_loss_with_a_kill_is_found_made_smaller_judged_again_and_shown_again(e
     assert "DUR-004" in {verdict.requirement for verdict in report.verdicts if verdict.state == "fail"}
     assert report.profiles["durable"] == "failed"
     example = next(one for one in report.counterexamples if "DUR-004" in one.requirements)
-    minimal = load(Path("out", example.minimal))
+    (minimal,) = load(Path("out", example.minimal))
     assert [fault.name for fault in minimal.faults] == ["broker-kill"]
     checked = eventproof("check", Path("out", example.history))
     assert checked.code == FAILED

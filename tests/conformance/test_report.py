@@ -10,12 +10,12 @@ import msgspec
 import pytest
 
 from eventproof.adapters.claims import Claims
+from eventproof.conformance.batch import load
 from eventproof.conformance.cli.run import exit_code
 from eventproof.conformance.history import files
 from eventproof.conformance.profiles import ProfileState
 from eventproof.conformance.report.report import Counts, Report
 from eventproof.conformance.rules.judge import judge
-from eventproof.conformance.scenario import load
 from eventproof.schemas.validation import problems, validator
 from eventproof.spec.__main__ import HERE
 from eventproof.spec.parse import document, table
@@ -74,7 +74,7 @@ def test_cnf_011_each_failure_has_a_counterexample(eventproof: Any) -> None:
     assert broken == {name for example in report.counterexamples for name in example.requirements} != set()
     for example in report.counterexamples:
         for path in (example.original, example.minimal):
-            assert load(Path("out") / path).operations >= 1
+            assert load(Path("out") / path)[0].operations >= 1
         history = files.load(Path("out") / example.history)
         codes = {finding.code for finding in judge(history) if finding.violations}
         assert example.anomaly in codes

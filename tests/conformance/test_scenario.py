@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -15,16 +14,13 @@ from eventproof.conformance.scenario import (
     Act,
     Behaviour,
     Fault,
-    Group,
     InvalidScenario,
     Payload,
     Policy,
-    Publish,
     Scenario,
     decode,
     encode,
     inconsistencies,
-    load,
 )
 from eventproof.conformance.strategies import PAYLOADS, scenarios
 from eventproof.spec import requirements
@@ -197,15 +193,3 @@ def test_json_nested_too_deeply_is_refused() -> None:
 def test_nothing_else_escapes_from_reading_any_bytes(document: bytes) -> None:
     with suppress(InvalidScenario):
         decode(document)
-
-
-def test_a_file_is_named_in_what_is_said_of_it(tmp_path: Path) -> None:
-    path = tmp_path / "one.json"
-    with pytest.raises(InvalidScenario, match=r"one\.json: .*No such file"):
-        load(path)
-    path.write_bytes(b"{")
-    with pytest.raises(InvalidScenario, match=r"one\.json: not a scenario: "):
-        load(path)
-    scenario = Scenario(publishers=((Publish(call=1, event=1),),), groups=(Group(),))
-    path.write_bytes(encode(scenario))
-    assert load(path) == scenario

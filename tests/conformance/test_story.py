@@ -6,12 +6,13 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from rich.console import Console, RenderableType
 
 from eventproof.adapters.claims import Claims
 from eventproof.conformance.history.record import Header, History, LogEntry, Record
 from eventproof.conformance.report import table
-from eventproof.conformance.report.report import Counterexample, Counts, Report
+from eventproof.conformance.report.report import Counterexample, Counts, Report, Together
 from eventproof.conformance.report.story import SILENT, VERBS, story
 from eventproof.conformance.rules.rule import Violation
 from eventproof.conformance.verdict import Verdict
@@ -167,6 +168,15 @@ def test_a_report_is_rendered_with_markup_as_text_and_long_lines_whole() -> None
     assert "eventproof replay 'a long folder/name/" in replay
     assert "made smaller to 2 operations; shown again by 9 of 10 runs" in " ".join(text.split())
     assert "2 times, 3 void" in " ".join(text.split())
+
+
+def test_a_report_says_where_a_violation_needs_the_scenarios_beside_it() -> None:
+    (example,) = report().counterexamples
+    kept = replace(example, shown=0, batch=Together("counterexamples/B2/batch.json", 2, 3))
+    text = printed(table.render(report(counterexamples=(kept,)), Path("out"), "memory"))
+    said = "shown again by 0 of 10 runs, and by 2 of 3 beside the scenarios that met the same fault"
+    assert said in " ".join(text.split())
+    assert "replay: eventproof replay out/counterexamples/B2/batch.json memory" in text
 
 
 def test_a_title_that_looks_like_markup_does_not_break_the_table() -> None:
