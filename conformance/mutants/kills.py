@@ -57,7 +57,7 @@ class LosesDeadLettersOnKill(LosesMessagesOnKill):
     """loses with a kill a dead letter that it had stored"""
 
     def loses(self, copy: Copy) -> bool:
-        return "dlreason" in copy.event.extensions and rarely(copy.event.id)
+        return "dlreason" in copy.event.extensions
 
 
 class ForgetsAcksOnKill(Engine):

@@ -92,7 +92,7 @@ class HandsOnTooEarlyAfterLoss(SkipsFailures):
         held = [(one.group, slot) for one in self.sessions if one.line is line for slot in one.held]
         super().sever(line)
         for group, slot in sorted(held, key=lambda pair: pair[1].copy.offset):
-            if slot.token and rarely(slot.copy.event.id):
+            if slot.token:
                 self.free_lane(group, slot)
 
 
