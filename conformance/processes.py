@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 _PR_SET_PDEATHSIG: Final = 1
@@ -18,15 +19,20 @@ def die_with_parent() -> Callable[[], None] | None:
     however that happens. Nothing on other systems."""
     if sys.platform != "linux":
         return None
-    prctl = ctypes.CDLL(None, use_errno=True).prctl
-    parent = os.getpid()
+    prctl = ctypes.CDLL(None, use_errno=True).prctl  # before the fork: afterwards little is allowed
+    return partial(_ask_kernel, prctl, os.getpid())
 
-    def ask_kernel() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # died before the call
-            os._exit(1)
 
-    return ask_kernel
+def die_with(parent: int) -> None:
+    """The same, asked for by a child that runs already, and was not forked by us but by a library."""
+    if sys.platform == "linux":
+        _ask_kernel(ctypes.CDLL(None, use_errno=True).prctl, parent)
+
+
+def _ask_kernel(prctl: Callable[[int, int], int], parent: int) -> None:
+    prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # died before the call
+        os._exit(1)
 
 
 def wait_until_still(pid: int) -> None:

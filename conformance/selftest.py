@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
@@ -16,6 +17,7 @@ from eventproof.conformance.execution.stage import Stage, run_on, stage
 from eventproof.conformance.explain import SMALL, Search
 from eventproof.conformance.mutants import MUTANTS, ODD, Mutant
 from eventproof.conformance.plugin import Plugin
+from eventproof.conformance.processes import die_with
 from eventproof.conformance.rules.judge import judge
 from eventproof.conformance.scenario import Scenario
 from eventproof.conformance.targets.memory import MemoryTarget, connect
@@ -65,8 +67,8 @@ def selftest(scenarios: int, seed: int, watcher: Watcher) -> Selftest:
     """Run all mutants and odd brokers on `scenarios` scenarios of one seed, on all processors."""
     brokers = range(len(BROKERS))
     watcher.phase("trying broken and odd brokers", len(brokers))
-    kills = []
-    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+    kills, spawned, ours = [], get_context("spawn"), (os.getpid(),)
+    with ProcessPoolExecutor(mp_context=spawned, initializer=die_with, initargs=ours) as pool:
         for kill in pool.map(partial(attempt, scenarios, seed), brokers):
             kills.append(kill)
             watcher.step()

@@ -171,3 +171,15 @@ def test_cnf_015_of_a_killed_run_only_a_folder_is_left_that_the_next_one_removes
             assert began.folders() == []
 
     asyncio.run(story())
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_of_a_killed_selftest_nothing_is_left(tmp_path: Path, how: signal.Signals) -> None:
+    async def story() -> None:
+        async with started(tmp_path, "selftest", "--scenarios", 2000) as began:
+            await until(lambda: began.of("spawn_main"), BEGINS)
+            began.run.process.send_signal(how)
+            await began.run.process.wait()
+            await until(lambda: not began.processes(), ENDS)
+
+    asyncio.run(story())
