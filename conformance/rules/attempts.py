@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from itertools import pairwise
 
 from eventproof.conformance.history.entities import NANOSECONDS, Act, Copy, Delivery
@@ -74,17 +75,17 @@ def _too_high(index: Index, tally: Tally) -> None:
 
 
 def _overrun(index: Index, tally: Tally) -> None:
-    """Handed out more often than max_attempts allows; where the count may be too low, each loss that it need
-    not survive allows one more. A group that was deleted begins anew.
-    Exercised: copies handed out max_attempts times."""
+    """Handed out more often than max_attempts allows, since the last fault that attempts need not survive and
+    since the group was deleted; where the count may be too low, each loss that it need not survive allows one
+    more. Exercised: copies handed out max_attempts times."""
     for group in index.groups.values():
         limit = group.policy.max_attempts
         for copy in group.copies if limit is not None else ():
-            handed = _of_one_life(copy)
+            handed = _of_one_count(index, copy)
             if limit is None or len(handed) < limit:
                 continue
             tally.exercised += 1
-            if len(handed) > limit and len(handed) > limit + _allowance(index, copy, handed[-1].i):
+            if len(handed) > limit and len(handed) > limit + _allowance(index, copy, handed):
                 tally.violate(
                     f"Group {group.name} was handed {copy.name} {len(handed)} times; {limit} are allowed.",
                     tuple(d.i for d in handed[-10:]),
@@ -93,22 +94,21 @@ def _overrun(index: Index, tally: Tally) -> None:
                 )
 
 
-def _of_one_life(copy: Copy) -> list[Delivery]:
-    """The hand-outs before or since the group was deleted, whichever are more."""
-    deleted = copy.group.deleted
-    if not copy.first.i < deleted < copy.deliveries[-1].i:
-        return copy.deliveries
-    before = [d for d in copy.deliveries if d.i < deleted]
-    return max(before, copy.deliveries[len(before) :], key=len)
+def _of_one_count(index: Index, copy: Copy) -> Sequence[Delivery]:
+    """The most hand-outs between which the count was not allowed to begin anew."""
+    counts: list[list[Delivery]] = []
+    for delivery in copy.deliveries:
+        if not counts or counts[-1][-1].i <= _forgotten(index, copy, delivery):
+            counts.append([])
+        counts[-1].append(delivery)
+    return max(counts, key=len, default=())
 
 
-def _allowance(index: Index, copy: Copy, until: int) -> int:
-    """Losses since the publish of the copy that may have set its count back."""
-    since = copy.call.i if copy.call is not None else 0
-    if not index.claims.attempts.never_low:
-        return losses_since(index, copy, until)
-    sessions = 0 if index.faults.covers_loss("attempts") else losses_since(index, copy, until)
-    return max(sessions, between(index.faults.uncovered("attempts"), since, until))
+def _allowance(index: Index, copy: Copy, handed: Sequence[Delivery]) -> int:
+    """Losses since the publish of the copy that may have set its count back by one."""
+    if index.claims.attempts.never_low and index.faults.covers_loss("attempts"):
+        return 0
+    return losses_since(index, copy, handed[-1].i)
 
 
 def _early(index: Index, tally: Tally) -> None:
