@@ -61,6 +61,17 @@ def befallen(numbers: Numbers, scenario: Scenario) -> Scenario:
     return replace(scenario, topics=topics, publishers=publishers, faults=tuple(faults))
 
 
+def in_turn(scenario: Scenario, turn: int) -> Scenario:
+    """The same with a fault of the broker of the kind whose turn it is: few scenarios lead, and they have
+    to show each kind."""
+    do = BEFALLS[turn % len(BEFALLS)]
+    faults = (
+        replace(one, do=do, ticks=_ticks(do, one.count)) if one.group is None else one
+        for one in scenario.faults
+    )
+    return replace(scenario, faults=tuple(faults))
+
+
 def without_broker_faults(scenario: Scenario) -> Scenario:
     """The same for one that others lead."""
     return replace(scenario, faults=tuple(fault for fault in scenario.faults if fault.group is not None))
@@ -124,8 +135,14 @@ def _of_broker(numbers: Numbers, count: int, settled: bool) -> Fault:
         after=after,
         count=1 + numbers.below(256) % max(1, most),
         turns=numbers.pick(TURNS),
-        ticks=None if do == "restart" else numbers.pick(DOWN if do == "kill" else STILL),
+        ticks=_ticks(do, numbers.below(BYTE)),
     )
+
+
+def _ticks(do: Literal["kill", "freeze", "restart"], number: int) -> int | None:
+    """For how long a broker is away, or stands still; a restart takes as long as it takes."""
+    choices = {"kill": DOWN, "freeze": STILL, "restart": (None,)}[do]
+    return choices[number % len(choices)]
 
 
 def _with_fallen(numbers: Numbers, scenario: Scenario) -> tuple[Scenario, Sequence[Fault]]:

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis import strategies as st
 
 from eventproof.conformance.behaviours import behaviours
-from eventproof.conformance.misfortunes import befallen, without_broker_faults
+from eventproof.conformance.misfortunes import befallen, in_turn, without_broker_faults
 from eventproof.conformance.numbers import Numbers
 from eventproof.conformance.scenario import (
     TYPES,
@@ -197,14 +197,17 @@ def _repeat(
 
 def generate(count: int, at: int, *, led: int = 0) -> list[Scenario]:
     """`count` scenarios for a seed, no two of one structure: the same ones each time, with the same
-    version of Hypothesis. led: with faults of consumers, and in one scenario of so many one of the broker."""
+    version of Hypothesis. led: with faults of consumers, and in one scenario of so many one of the broker;
+    its kinds take turns."""
     found: dict[bytes, Scenario] = {}
     while len(found) < count:
         for scenario in _generate(count - len(found) + SPARE, at, faults=led > 0):
             found.setdefault(structure(scenario), scenario)
         at += 1
     chosen = list(found.values())[:count]
-    return [without_broker_faults(one) if led and n % led else one for n, one in enumerate(chosen)]
+    if not led:
+        return chosen
+    return [without_broker_faults(one) if n % led else in_turn(one, n // led) for n, one in enumerate(chosen)]
 
 
 SPARE = 50  # the first ones that Hypothesis draws are the same small ones for each seed

@@ -108,7 +108,8 @@ class Member:
         run = self.run
         assert run.site.spawn is not None
         await run.weather.calm()
-        async with run.site.spawn() as participant:
+        async with AsyncExitStack() as stack:
+            participant = await run.reached(stack, run.site.spawn)
             self._life = life = Life(self.process, participant.body, run)
             try:
                 await life.spend(self._sessions(participant.broker), self._handlers)

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from itertools import count
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -29,6 +29,8 @@ from eventproof.schemas.event import Event
 
 Outcome = Literal["ok", "rejected", "indeterminate"]
 SLACK = 0.1  # seconds within which a judgement by time is void
+STALLED = NANOSECONDS  # so long a stall of this process may cost it a connection
+Reached = TypeVar("Reached")
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,10 +135,28 @@ class Run:
     async def connection(self) -> AsyncIterator[Broker]:
         """One participant's own connection."""
         async with AsyncExitStack() as stack:
-            opened: Broker | None = None
-            while opened is None:  # a fault of the broker may keep it from coming about
-                opened = await self.weather.told(lambda: stack.enter_async_context(self.site.connect()))
-            yield opened
+            yield await self.reached(stack, self.site.connect)
+
+    async def reached(
+        self, stack: AsyncExitStack, reach: Callable[[], AbstractAsyncContextManager[Reached]]
+    ) -> Reached:
+        """Enter what connects to the broker; again if a fault of the broker kept it from coming about."""
+        reached: Reached | None = None
+        while reached is None:
+            reached = await self.weather.told(lambda: self._in_time(stack, reach))
+        return reached
+
+    async def _in_time(
+        self, stack: AsyncExitStack, reach: Callable[[], AbstractAsyncContextManager[Reached]]
+    ) -> Reached | None:
+        """None if this process stood still meanwhile: that it took too long says nothing of the broker."""
+        before = self.record.stalled
+        try:
+            return await stack.enter_async_context(reach())
+        except EventproofError:
+            if self.record.stalled - before < STALLED:
+                raise
+            return None
 
     @property
     def claims(self) -> Claims:

@@ -25,6 +25,6 @@ class Stalls:
     def _tick(self) -> None:
         late = self._loop.time() - self._due
         if late > NOTICED:
-            self._record("stall", numbers={"ns": int(late * NANOSECONDS)})
+            self._record.stall(int(late * NANOSECONDS))
         self._due = self._loop.time() + TICK
         self._timer = self._loop.call_at(self._due, self._tick)

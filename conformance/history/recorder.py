@@ -19,7 +19,7 @@ def _unseen(_: Record) -> None:
 
 class Recorder:
     """Appends records; numbers sessions and deliveries. Its clock is the event loop's, from 0.
-    seen: is told of each record."""
+    seen: is told of each record. stalled: ns for which this process could not run."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -28,6 +28,7 @@ class Recorder:
         self.seen: Callable[[Record], None] = _unseen
         self.sessions = 0
         self.deliveries = 0
+        self.stalled = 0
 
     def __call__(self, kind: str, **fields: Any) -> None:
         """Record that `kind` happened, now. What an adapter said may hold a secret, which is left out."""
@@ -41,6 +42,11 @@ class Recorder:
     def nanoseconds(self) -> int:
         """Time since the start of the run."""
         return int((self._loop.time() - self._start) * NANOSECONDS)
+
+    def stall(self, ns: int) -> None:
+        """Record that this process could not run for so long."""
+        self.stalled += ns
+        self("stall", numbers={"ns": ns})
 
     def session(self) -> int:
         self.sessions += 1

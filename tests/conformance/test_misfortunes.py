@@ -28,6 +28,13 @@ def corpus(led: int = 2) -> list[Scenario]:
     return generate(COUNT, 11, led=led)
 
 
+def test_the_kinds_of_faults_of_the_broker_take_turns() -> None:
+    leads = [one for one in generate(64, 3, led=8) if one.broker_faults]
+    kinds = [(fault.do, fault.ticks) for one in leads for fault in one.broker_faults]
+    assert [do for do, _ in kinds] == ["kill", "kill", "freeze", "restart"] * 2
+    assert all((ticks is None) == (do == "restart") for do, ticks in kinds)
+
+
 def test_a_seed_gives_the_same_faults_again() -> None:
     assert generate(60, 4, led=5) == generate(60, 4, led=5)
     assert generate(60, 4, led=5) != generate(60, 5, led=5)
