@@ -77,13 +77,15 @@ class Claims(_Claim, frozen=True, kw_only=True):
     """The claims of one adapter in one configuration; the default claims nothing.
 
     groups: `present` is a group of whoever is there; a `durable` one outlives its members, with its start
-    and its policy. positions: receipts and deliveries name the stored copy.
+    and its policy. sharing: a member owns `partitions`, whose events wait for it, or `events` go to any
+    member that waits. positions: receipts and deliveries name the stored copy.
     """
 
     loss: Literal["may", "never"] = "may"
     duplicates: Literal["any", "permitted", "never"] = "any"
     ordering: Ordering = Ordering()
     groups: Literal["present", "durable"] = "present"
+    sharing: Literal["partitions", "events"] = "partitions"
     isolation: Literal["none", "topic", "partition", "key"] = "none"
     ack: Literal["sent", "confirmed"] = "sent"
     fencing: Literal["none", "clock", "broker"] = "none"

@@ -31,6 +31,7 @@ def claims(max_payload: int) -> Claims:
         duplicates="permitted",
         ordering=Ordering(scope="key", strictness="settled", publish="pipelined"),
         groups="durable",
+        sharing="events",
         isolation="partition",
         ack="confirmed",
         fencing="clock",

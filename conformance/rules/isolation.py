@@ -36,7 +36,7 @@ def _poison(index: Index, tally: Tally) -> None:
     """An owed event of another lane was ready, its own lane free, but two more attempts of a failing event
     were handed out before it: each after the failing event had waited out a delay or lease longer than the
     slack, and to a next that had been open for longer than the slack with the event ready, and room for it
-    in the session.
+    in the session. Where members own partitions, each of the others had to be idle: it may own the event's.
     What waited while a fault befell the broker or a member is left out: that one may have had it.
     Lanes are keys or partitions, as isolation is claimed, else partitions; under `topic` nothing is judged.
     Exercised: failing events with two more attempts around which another lane had an owed event."""
@@ -44,7 +44,8 @@ def _poison(index: Index, tally: Tally) -> None:
         return
     rooms = Rooms(index)
     for group in index.groups.values():
-        failing = [block for copy in group.copies for block in _blocks(index, copy, rooms)]
+        blocks = (block for copy in group.copies for block in _blocks(index, copy, rooms))
+        failing = [one for one in blocks if index.claims.sharing == "events" or rooms.idle_beside(one)]
         if failing:
             _judge_group(index, tally, group, failing)
 
@@ -63,6 +64,22 @@ class Rooms:
             self._known[session.number] = [d.i for d in session.deliveries], sorted(ends)
         starts, ends_sorted = self._known[session.number]
         return bisect_right(starts, at) - bisect_right(ends_sorted, at)
+
+    def idle_beside(self, block: Blocked) -> bool:
+        """Whether the group's other sessions, from the first attempt's next to the second one, neither held
+        anything nor came or went."""
+        first, second = block.first.asked.i, block.second.i
+        ours = {block.first.session, block.second.session}
+        others = (s for s in block.copy.group.sessions if s not in ours)
+        return all(
+            s.ended < first
+            or s.invoke.i > second
+            or (s.done is not None and s.done.i < first and s.ended > second and self._idle(s, first, second))
+            for s in others
+        )
+
+    def _idle(self, session: Session, first: int, second: int) -> bool:
+        return not self.held(session, first) and not any(first < d.i < second for d in session.deliveries)
 
 
 def _blocks(index: Index, copy: Copy, rooms: Rooms) -> list[Blocked]:

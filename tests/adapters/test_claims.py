@@ -17,7 +17,9 @@ from eventproof.spec.__main__ import HERE
 from eventproof.spec.parse import document, read, table
 from eventproof.spec.vocabulary import vocabulary
 
-NOTHING = {"may", "any", "none", "sent", "first-delivery", "confirmed", "present", False, None, ()}
+NOTHING = {
+    "may", "any", "none", "sent", "partitions", "first-delivery", "confirmed", "present", False, None, (),
+}  # fmt: skip
 
 
 def leaves(value: Any) -> Iterator[Any]:

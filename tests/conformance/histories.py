@@ -28,6 +28,7 @@ STRONG = Claims(
     duplicates="permitted",
     ordering=Ordering(scope="key", strictness="settled", publish="pipelined"),
     groups="durable",
+    sharing="events",
     isolation="key",
     ack="confirmed",
     fencing="broker",

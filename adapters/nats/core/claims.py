@@ -18,6 +18,7 @@ def claims(max_payload: int) -> Claims:
     return Claims(
         loss="may",
         duplicates="never",
+        sharing="events",
         redelivery=Redelivery(within=DUE),
         expiry=True,
         flow=Flow(max_in_flight=True, max_payload=max_payload),

@@ -93,6 +93,42 @@ def test_e8_a_lease_that_runs_out_is_a_pause_and_one_that_is_given_up_is_not() -
         assert found(told) == codes
 
 
+@pytest.mark.parametrize(
+    ("sharing", "other", "codes"),
+    [
+        ("partitions", "none", {"E8"}),
+        ("partitions", "idle", {"E8"}),
+        ("partitions", "gone", {"E8"}),
+        ("partitions", "busy", set()),  # it owns the partition of the event that waits
+        ("partitions", "joins", set()),
+        ("events", "busy", {"E8"}),
+    ],
+)
+def test_e8_an_event_may_wait_for_the_owner_of_its_partition(
+    sharing: str, other: str, codes: set[str]
+) -> None:
+    told = Story(claims(loss="may", sharing=sharing))
+    session = told.join()
+    if other not in {"none", "joins"}:
+        beside = told.join()
+        if other == "busy":
+            told.deliver(beside, told.publish("m"))
+        elif other == "gone":
+            told.close(beside)
+        else:
+            told.next(beside)
+    bad = told.publish("k")
+    told.nack(told.deliver(session, bad), delay=DELAY)
+    told.publish("l")
+    for attempt in range(2):
+        told.next(session)
+        told.wait(1.0)
+        told.nack(told.hand(session, bad), delay=DELAY)
+        if other == "joins" and not attempt:
+            told.join()
+    assert found(told) == codes
+
+
 def test_e8_another_partition() -> None:
     assert found(poison(isolation="partition", partition=1)) == {"E8"}
 
