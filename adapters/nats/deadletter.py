@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from eventproof.adapters.clock import now
 from eventproof.adapters.errors import Rejected
-from eventproof.adapters.nats import content, naming
+from eventproof.adapters.nats import content, lease, naming
 from eventproof.adapters.nats.group import Group
 from eventproof.adapters.nats.link import Link, translated
 from eventproof.adapters.nats.message import Message
@@ -60,6 +60,7 @@ async def _move(link: Link, group: Group, message: Message, dead: Event) -> None
     topic = group.policy.dead_letter
     if topic is None:
         raise Rejected("no-dead-letter", f"the policy of group {group.name} names no dead-letter topic")
+    lease.check(link, message)
     message_id = f"dlq:{group.topic.stream}:{message.consumer}:{message.sequence}:{message.stored}"
     with translated("renewing the lease"):
         # The copy must be confirmed before the server hands the message to another member.
@@ -72,4 +73,4 @@ async def _move(link: Link, group: Group, message: Message, dead: Event) -> None
         message_id,
         timeout=min(link.deadline, group.ack_wait / 2),
     )
-    await link.request(message.reply, b"+TERM")
+    await lease.send(link, message, b"+TERM")

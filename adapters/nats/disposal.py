@@ -6,12 +6,11 @@ comes back when its lease ends.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import Final
 
 from eventproof.adapters.errors import Rejected
-from eventproof.adapters.nats import api, returns
+from eventproof.adapters.nats import api, lease, returns
 from eventproof.adapters.nats.deadletter import bury, bury_raw
 from eventproof.adapters.nats.group import Group
 from eventproof.adapters.nats.link import Link
@@ -30,7 +29,7 @@ async def give_up(
 ) -> None:
     """The event is used up or expired: dead-letter it, or drop it where the policy has no dead letter."""
     if group.policy.dead_letter is None:
-        await link.request(message.reply, DONE)
+        await lease.send(link, message, DONE)
     else:
         await bury(link, group, message, event, reason=reason, attempts=attempts)
 
@@ -66,13 +65,13 @@ async def give_back(link: Link, group: Group, prefetched: Prefetched) -> None:
     Late in the server's lease nothing is sent: a nak that comes after it would hit the next attempt.
     """
     await forget(link, group, prefetched.message, prefetched.attempt)
-    if asyncio.get_running_loop().time() - prefetched.message.leased < group.ack_wait - group.grace / 2:
+    if not lease.over(link, group, prefetched.message):
         await hand_back(link, prefetched.message)
 
 
 async def hand_back(link: Link, message: Message) -> None:
     """Let another member have the message now."""
-    await link.request(message.reply, NOW)
+    await lease.send(link, message, NOW)
 
 
 async def forget(link: Link, group: Group, message: Message, attempt: int) -> None:

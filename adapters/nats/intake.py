@@ -12,7 +12,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from eventproof.adapters.errors import EventproofError, Indeterminate, Rejected
-from eventproof.adapters.nats import api, disposal, returns
+from eventproof.adapters.nats import api, disposal, lease, returns
 from eventproof.adapters.nats.content import decode
 from eventproof.adapters.nats.group import Group
 from eventproof.adapters.nats.link import ConnectionLost, Link, translated
@@ -112,7 +112,7 @@ class Intake:
             self.forget(prefetched.message, prefetched.attempt)
             return False
         start = self._loop.time()
-        await self._link.request(prefetched.message.reply, PROGRESS)
+        await lease.send(self._link, prefetched.message, PROGRESS)
         prefetched.message.leased = start
         return True
 
@@ -133,11 +133,11 @@ class Intake:
 
     def age(self, prefetched: Prefetched) -> float:
         """Seconds of the server's lease that are gone."""
-        return self._loop.time() - prefetched.message.leased
+        return lease.age(self._link, prefetched.message)
 
     def _over(self, message: Message) -> bool:
         """Whether the server's lease may be over."""
-        return self._loop.time() - message.leased > self._group.ack_wait - self._group.grace / 2
+        return lease.over(self._link, self._group, message)
 
     def _forbidden(self, subject: str, words: str) -> None:
         """Without an answer, so that waiting for one would never end."""
@@ -186,7 +186,7 @@ class Intake:
             if not self.puller.answered(raw.subject, raw.headers or {}):
                 self.spawn(0, self._check_group())
             return
-        message = parse(raw, self._wakefulness.since)
+        message = parse(raw, self._wakefulness.since, self._link.server)
         self._delivered(message)
         if self.puller.arrived(message.partition):
             self._discard(message.partition)

@@ -31,6 +31,7 @@ CLOSED: Final = "the connection to the NATS server is closed"
 class Link:
     """A connected client and who wants to know of its fate. Raises InvalidOption.
 
+    server: id of the server process; it is new with each start.
     on_reconnect: called after each reconnect; what was asked of the server before is forgotten there.
     on_restart: called before that if it is another server process: it may have forgotten what was in flight.
     on_close: called when the connection is closed for good.
@@ -42,6 +43,7 @@ class Link:
         self._url = security.address(url, options)
         self._given = security.arguments(self._url, options)
         self.client = security.SecureClient(tls="tls" in self._given)
+        self.server = ""
         self.prefix = options.prefix
         self.mode = options.mode
         self.deadline = options.deadline
@@ -52,7 +54,6 @@ class Link:
         self.on_forbidden: set[Callable[[str, str], None]] = set()
         self._options = options
         self._opened = False
-        self._server_id = ""
         self._connected = asyncio.Event()
         self._refused = asyncio.Event()
         self._refusal = ""
@@ -178,7 +179,7 @@ class Link:
         if self.client.is_connected:  # else the server closed it at once, and the client tries again
             self._connected.set()
         await self.ready()
-        self._server_id = self._served_by()
+        self.server = self._served_by()
         await self._requests.open()
 
     async def _note(self, error: Exception) -> None:
@@ -211,14 +212,13 @@ class Link:
         self._requests.disconnected()
 
     def _served_by(self) -> str:
-        """The id of the server process; it is new with each start."""
         return str(self.client._server_info.get("server_id", ""))  # noqa: SLF001 - nothing public tells
 
     async def _reconnected(self) -> None:
         self._refusal = ""
         self._connected.set()
-        before, self._server_id = self._server_id, self._served_by()
-        restarted = tuple(self.on_restart) if self._server_id != before else ()
+        before, self.server = self.server, self._served_by()
+        restarted = tuple(self.on_restart) if self.server != before else ()
         for call in (*restarted, *self.on_reconnect):
             call()
 

@@ -17,6 +17,7 @@ class Message(msgspec.Struct, gc=False):
     stored: when, in ns since the epoch; with the sequence it is unique even if the stream is made anew.
     headers: as they were written; of two of one name the client library keeps the last.
     leased: `loop.time()` since which the server's lease runs at most; it may have begun a little later.
+    server: id of the server process that sent it.
     """
 
     reply: str
@@ -28,9 +29,10 @@ class Message(msgspec.Struct, gc=False):
     data: bytes
     headers: Mapping[str, str]
     leased: float
+    server: str
 
 
-def parse(raw: Msg, arrived: float) -> Message:
+def parse(raw: Msg, arrived: float, server: str) -> Message:
     """Read what the server put into the reply subject:
     `$JS.ACK.[<domain>.<account>.]<stream>.<consumer>.<delivered>.<sequence>.<n>.<stored>.<pending>`."""
     tokens = raw.reply.split(".")
@@ -46,4 +48,5 @@ def parse(raw: Msg, arrived: float) -> Message:
         data=raw.data,
         headers=raw.headers or {},
         leased=arrived,
+        server=server,
     )

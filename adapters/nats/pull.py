@@ -80,7 +80,7 @@ class Puller:
         at_once: events that the session works on side by side. Who is between two of them is not counted, so
         half as many as there are lanes are taken for enough to serve them all.
         """
-        while self._queue and len(self._fresh) < room and self._link.client.is_connected:
+        while self._queue and len(self._fresh) < room and self._link.connected:
             lane = self._queue.popleft()
             if lane.state is State.WAITING:
                 await self._ask(lane, STANDING if 2 * at_once >= len(self._lanes) else 1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from eventproof.adapters.nats import api
+from eventproof.adapters.nats import api, lease
 from eventproof.adapters.nats.group import POLICY, Group
 from eventproof.adapters.nats.link import Link
 from eventproof.adapters.nats.message import Message
@@ -20,11 +20,12 @@ RETURNED: Final = "eventproof.returned"  # "<sequence>:<times>" in the consumer'
 
 async def write(link: Link, group: Group, message: Message, times: int) -> None:
     """Note that the message's last `times` deliveries, in all, were no hand-outs; of a message that was
-    settled meanwhile nothing is noted, as the note may be a later one's. The rest of the consumer stays as
-    whoever created it wanted it, also how long the group lives without members."""
+    settled meanwhile, or that another server process sent, nothing is noted: the note may be a later one's.
+    The rest of the consumer stays as whoever created it wanted it, also how long the group lives without
+    members."""
     config = group.config(link, message.partition)
     found = await api.consumer_info(link, group.topic.stream, message.consumer)
-    if found.ack_floor.stream_seq >= message.sequence:
+    if found.ack_floor.stream_seq >= message.sequence or not lease.current(link, message):
         return
     config["inactive_threshold"] = found.config.inactive_threshold
     config["metadata"] = {POLICY: config["metadata"][POLICY], RETURNED: f"{message.sequence}:{times}"}

@@ -77,7 +77,7 @@ class Session:
         handed = [hand_out for hand_out in self._handed.values() if not hand_out.busy]
         for hand_out in handed:
             hand_out.delivery.lose()
-        if self._link.client.is_connected:
+        if self._link.connected:
             await self._return_all(handed)
 
     def end(self, reason: str) -> None:

@@ -14,6 +14,7 @@ import msgspec
 
 from eventproof.adapters.delivery import LeasedDelivery
 from eventproof.adapters.errors import Indeterminate, LeaseExpired, Rejected
+from eventproof.adapters.nats import lease
 from eventproof.adapters.nats.api import NANOSECONDS
 from eventproof.adapters.nats.deadletter import bury
 from eventproof.adapters.nats.group import Group
@@ -145,7 +146,7 @@ class HandOut:
         start = self._loop.time()
         if self._link.connected:  # to a server process that knows of this hand-out
             try:
-                await self._link.request(self.prefetched.message.reply, verb)
+                await lease.send(self._link, self.prefetched.message, verb)
             except (ConnectionLost, NoAnswer) as failed:
                 if verb not in REPEATABLE:
                     raise
@@ -159,7 +160,7 @@ class HandOut:
         while True:
             await self._when_connected(failed)
             try:
-                await self._link.request(self.prefetched.message.reply, verb)
+                await lease.send(self._link, self.prefetched.message, verb)
             except (ConnectionLost, NoAnswer) as again:
                 if verb not in REPEATABLE:
                     raise
@@ -180,7 +181,8 @@ class HandOut:
 
     async def _when_connected(self, failed: Indeterminate | None = None) -> None:
         await self._link.ready()
-        if self._over or self._loop.time() >= self.until:
+        gone = lease.gone(self._link, self.prefetched.message)  # of which a session that was left is not told
+        if self._over or gone or self._loop.time() >= self.until:
             raise failed or LeaseExpired("the lease ended while there was no connection")
 
 
