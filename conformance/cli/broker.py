@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
 from eventproof.conformance.cli.main import CONFORMANT
+from eventproof.conformance.targets.kafkacluster import KafkaCluster
+from eventproof.conformance.targets.kafkaserver import KafkaServer
 from eventproof.conformance.targets.natsserver import NatsServer
+from eventproof.conformance.targets.ownserver import OwnServer
 
-BYTES = click.IntRange(1 << 14, 64 << 20)
+KINDS: Mapping[str, type[NatsServer | KafkaServer]] = {"nats": NatsServer, "kafka": KafkaServer}
 PORT = "Of the loopback interface; any free one if not given."
 FOLDER = "Keep the data here; without it nothing is left."
 MAX_PAYLOAD = "Bytes of the largest message with its headers."
+NODES = "Of Kafka: 3 keep each event on three nodes, of which one may be lost."
 
 
 @click.group(name="broker")
@@ -23,19 +28,27 @@ def command() -> None:
 
 
 @command.command()
-@click.argument("name", type=click.Choice(["nats"]), metavar="nats")
+@click.argument("name", type=click.Choice(list(KINDS)), metavar="|".join(KINDS))
 @click.option("--port", type=click.IntRange(1, 65535), help=PORT)
 @click.option("--folder", type=click.Path(path_type=Path, file_okay=False), help=FOLDER)
 @click.option(
     "--max-payload", type=click.IntRange(1024, 64 << 20), default=1 << 20, show_default=True, help=MAX_PAYLOAD
 )
-def start(name: str, port: int | None, folder: Path | None, max_payload: int) -> int:  # noqa: ARG001 - one as yet
-    """Start a NATS server with JetStream; print its URL, and stop it on Ctrl-C or SIGTERM."""
-    asyncio.run(_serve(NatsServer(port=port or -1, folder=folder, max_payload=max_payload)))
+@click.option("--nodes", type=click.Choice(["1", "3"]), default="1", show_default=True, help=NODES)
+def start(name: str, port: int | None, folder: Path | None, max_payload: int, nodes: str) -> int:
+    """Start NATS with JetStream, or Apache Kafka; print its URL, and stop it on Ctrl-C or SIGTERM."""
+    server: OwnServer | KafkaCluster
+    if nodes == "1":
+        server = KINDS[name](port=port or -1, folder=folder, max_payload=max_payload)
+    elif name == "kafka" and port is None:
+        server = KafkaCluster(folder=folder, max_payload=max_payload)
+    else:
+        raise click.UsageError("--nodes 3 is for kafka, on free ports")
+    asyncio.run(_serve(server))
     return CONFORMANT
 
 
-async def _serve(server: NatsServer) -> None:
+async def _serve(server: OwnServer | KafkaCluster) -> None:
     loop, asked = asyncio.get_running_loop(), asyncio.Event()
     for stopping in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(stopping, asked.set)

@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import shutil
 import signal
 import subprocess
-import tempfile
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import ClassVar, Final
 
-from eventproof.adapters.errors import EventproofError
-from eventproof.conformance.processes import die_with_parent, wait_until_still
+from eventproof.conformance.targets.ownserver import MissingServer, OwnServer
 
-START: Final = 10.0  # seconds within which a server must be ready
-STOP: Final = 10.0
 MAX_PAYLOAD: Final = 65536
 _POLL: Final = 0.005
-_PREFIX: Final = "eventproof-nats-"
-_MEMORY: Final = "/dev/shm"  # noqa: S108 - a folder of our own is made in it
-_MEMORY_NEEDED: Final = 2 << 30
 _CONFIG: Final = """\
 listen: "127.0.0.1:{port}"
 server_name: "eventproof"
@@ -34,14 +27,6 @@ jetstream {{
   sync_interval: "{sync_interval}"
 }}
 """
-
-
-class MissingServer(EventproofError):
-    """No `nats-server` is installed."""
-
-
-class ServerFailed(EventproofError):
-    """The server did not start."""
 
 
 def find_server() -> Path:
@@ -59,15 +44,17 @@ def find_server() -> Path:
     return Path(found)
 
 
-class NatsServer:
-    """One server process with a folder of its own.
+class NatsServer(OwnServer):
+    """One server with JetStream.
 
     port: -1 for any free one. folder: where the data stays; None for a temporary one, removed in the end.
     sync_interval: how often the server writes its files through; `always` before each confirm.
     extra: more of the server's configuration, as it is.
-    `start` and `stop` may be repeated: data and address stay the same until `remove`.
     """
 
+    kind: ClassVar[str] = "nats"
+    program: ClassVar[str] = "nats-server"
+    within: ClassVar[float] = 10.0
     config: ClassVar[str] = _CONFIG
 
     def __init__(
@@ -80,26 +67,24 @@ class NatsServer:
         extra: str = "",
     ) -> None:
         self._program = find_server()
-        self._kept = folder is not None
-        self._folder = folder.absolute() if folder is not None else _temporary()
-        self._folder.mkdir(parents=True, exist_ok=True)
+        super().__init__(folder)
         self._max_payload = max_payload
         self._sync_interval = sync_interval
         self._extra = extra
         self._port = port
-        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
         return f"nats://127.0.0.1:{self._port}"
 
-    @property
-    def pid(self) -> int | None:
-        """The running server's process id."""
-        return self._process.pid if self._process is not None else None
+    async def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """As every server of our own; the file that told its port goes with the process."""
+        process = self._process
+        await super().stop(how)
+        if process is not None:
+            self._ports_file(process).unlink(missing_ok=True)
 
-    async def start(self) -> None:
-        """Start and wait until it takes connections. Raises ServerFailed with what it logged."""
+    async def _prepare(self) -> Sequence[str | Path]:
         config = self._folder / "server.conf"
         config.write_text(
             self.config.format(
@@ -110,80 +95,16 @@ class NatsServer:
             )
             + self._extra
         )
-        self._process = subprocess.Popen(  # noqa: ASYNC220, S603 - our own server, and a fork takes a millisecond
-            [self._program, "--config", config],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,  # a Ctrl-C of the user is ours to handle, in order
-            preexec_fn=die_with_parent(),  # noqa: PLW1509 - one system call, prepared before the fork
-        )
-        try:
-            self._port = await asyncio.wait_for(self._ready(self._process), START)
-        except asyncio.TimeoutError:
-            await self.stop(signal.SIGKILL)
-            raise ServerFailed(f"nats-server was not ready within {START:g} s: {self._log()}") from None
+        return [self._program, "--config", config]
 
-    async def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
-        """End the process, also a frozen one: SIGTERM in order, and SIGKILL if that takes too long."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        process.send_signal(how)
-        process.send_signal(signal.SIGCONT)  # before that a frozen one does not hear the other
-        try:
-            await asyncio.to_thread(process.wait, STOP)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            await asyncio.to_thread(process.wait)
-        self._ports_file(process).unlink(missing_ok=True)
-
-    def kill(self) -> None:
-        """SIGKILL: what was not written is lost, and the page cache stays."""
-        if self._process is not None:
-            self._process.kill()
-
-    async def revive(self) -> None:
-        """Start again after a kill: same address, same data."""
-        await self.stop(signal.SIGKILL)
-        await self.start()
-
-    def freeze(self) -> None:
-        """SIGSTOP; returns once it stands still."""
-        if self._process is not None:
-            self._process.send_signal(signal.SIGSTOP)
-            wait_until_still(self._process.pid)
-
-    def thaw(self) -> None:
-        """SIGCONT."""
-        if self._process is not None:
-            self._process.send_signal(signal.SIGCONT)
-
-    async def restart(self) -> None:
-        """Stop in order and start again: same address, same data."""
-        await self.stop()
-        await self.start()
-
-    async def ended(self) -> None:
-        """Wait until the process ends by itself or by `stop`; then raise ServerFailed or return."""
-        process = self._process
-        if process is not None and (status := await asyncio.to_thread(process.wait)):
-            raise ServerFailed(f"nats-server ended with status {status}: {self._log()}")
-
-    async def remove(self) -> None:
-        """Stop, and delete the data unless the folder was given."""
-        await self.stop()
-        if not self._kept:
-            shutil.rmtree(self._folder, ignore_errors=True)
-
-    async def _ready(self, process: subprocess.Popen[bytes]) -> int:
-        """The port, once the server has written it down; it does so when JetStream is up and it listens."""
+    async def _ready(self, process: subprocess.Popen[bytes]) -> None:
+        """Wait for the port, which the server writes down when JetStream is up and it listens."""
         ports = self._ports_file(process)
         while True:
-            if process.poll() is not None:
-                raise ServerFailed(f"nats-server ended with status {process.returncode}: {self._log()}")
+            self._alive(process)
             if ports.is_file() and (text := ports.read_text()):
-                return int(json.loads(text)["nats"][0].rpartition(":")[2])
+                self._port = int(json.loads(text)["nats"][0].rpartition(":")[2])
+                return
             await asyncio.sleep(_POLL)
 
     def _ports_file(self, process: subprocess.Popen[bytes]) -> Path:
@@ -192,35 +113,3 @@ class NatsServer:
     def _log(self) -> str:
         log = self._folder / "server.log"
         return log.read_text()[-1000:] if log.is_file() else "no log"
-
-
-def _temporary() -> Path:
-    parent = _parent()
-    _sweep(parent)
-    return Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=parent))
-
-
-def _sweep(parent: Path) -> None:
-    """Remove what a run left behind that was killed: its server died with it, its folder could not."""
-    for folder in parent.glob(f"{_PREFIX}*-*"):
-        owner = folder.name.removeprefix(_PREFIX).partition("-")[0]
-        if owner.isdigit() and not _alive(int(owner)):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _parent() -> Path:
-    """Memory where there is enough: what a killed process wrote stays there as it does in the page cache, and
-    hundreds of consumers keep their state several times as fast as on a disk."""
-    if os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free >= _MEMORY_NEEDED:
-        return Path(_MEMORY)
-    return Path(tempfile.gettempdir())

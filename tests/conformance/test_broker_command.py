@@ -15,6 +15,10 @@ import pytest
 
 from eventproof.adapters.errors import Unreachable
 from eventproof.adapters.nats import connect, provision
+from eventproof.conformance.targets.javaruntime import find_java
+from eventproof.conformance.targets.kafkaarchive import find_archive
+from eventproof.conformance.targets.kafkajars import find_jars
+from eventproof.conformance.targets.ports import listened_on
 from eventproof.schemas.event import Event
 
 PATIENCE = 20
@@ -70,6 +74,63 @@ def test_a_port_that_is_taken_is_one_clear_error() -> None:
             assert (first, out, process.returncode) == ("", "", 3)
             assert "address already in use" in told
             assert "Traceback" not in told
+
+
+def listening(url: str) -> bool:
+    """Whether anybody listens on the first port of the URL."""
+    return listened_on(int(url.partition(",")[0].rpartition(":")[2]))
+
+
+@pytest.mark.timeout(400)  # it may have to be fetched first
+@pytest.mark.parametrize("words", [("kafka",), ("kafka", "--nodes", "3")])
+def test_kafka_serves_until_it_is_told_to_stop(words: tuple[str, ...]) -> None:
+    prepared()
+    with started(*words) as (process, url):
+        assert url.startswith("kafka://127.0.0.1:")
+        assert listening(url)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+        assert not listening(url)
+
+
+@pytest.mark.timeout(400)
+def test_a_port_that_kafka_finds_taken_is_one_clear_error() -> None:
+    prepared()
+    with (
+        started("nats") as (_, url),
+        started("kafka", "--port", url.rpartition(":")[2]) as (process, first),
+    ):
+        out, told = process.communicate(timeout=PATIENCE)
+        assert (first, out, process.returncode) == ("", "", 3)
+        assert told.startswith("eventproof: [Errno")
+        assert "Address already in use" in told
+        assert told.count("\n") == 1
+
+
+@pytest.mark.timeout(400)
+def test_a_kafka_that_cannot_be_had_is_one_clear_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("KAFKA_HOME", str(tmp_path))
+    with started("kafka") as (process, first):
+        out, told = process.communicate(timeout=PATIENCE)
+        assert (first, out, process.returncode) == ("", "", 3)
+        assert told.startswith(f"eventproof: KAFKA_HOME is {tmp_path}: there is no kafka_2.13")
+        assert told.count("\n") == 1
+
+
+def test_three_nodes_are_for_kafka() -> None:
+    with started("nats", "--nodes", 3) as (process, first):
+        _, told = process.communicate(timeout=PATIENCE)
+        assert (first, process.returncode) == ("", 4)
+        assert "--nodes 3 is for kafka" in told
+
+
+def prepared() -> None:
+    """What the command does this once, it has done."""
+    find_archive(find_java(), find_jars())
 
 
 def test_a_server_that_dies_ends_the_command() -> None:

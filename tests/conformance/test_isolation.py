@@ -16,7 +16,7 @@ from uuid import uuid4
 import pytest
 
 from eventproof.conformance.scenario import Fault, Group, Publish, Scenario, encode
-from eventproof.conformance.targets import natsserver
+from eventproof.conformance.targets import serverfolder
 from eventproof.conformance.targets.natsserver import NatsServer
 from tests.conformance.somebodys import Called, called
 
@@ -63,7 +63,7 @@ class Started:
         return [pid for pid in self.processes() if state(pid) == "T"]
 
     def folders(self) -> list[Path]:
-        parents = {natsserver._parent(), Path("/tmp"), Path("/dev/shm")}
+        parents = {serverfolder.roomiest(), Path("/tmp"), Path("/dev/shm")}
         return [folder for parent in parents for folder in parent.glob(f"eventproof-*-{self.pid}-*")]
 
     def ports(self) -> list[int]:

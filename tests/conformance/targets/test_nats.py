@@ -11,9 +11,10 @@ import pytest
 
 from eventproof.adapters.errors import Rejected, Unsupported
 from eventproof.adapters.policy import Policy
-from eventproof.conformance.targets import natsserver
+from eventproof.conformance.targets import natsserver, serverfolder
 from eventproof.conformance.targets.nats import NatsTarget, connect
-from eventproof.conformance.targets.natsserver import MissingServer, NatsServer, ServerFailed
+from eventproof.conformance.targets.natsserver import NatsServer
+from eventproof.conformance.targets.ownserver import MissingServer, ServerFailed
 from eventproof.schemas.event import Event
 
 
@@ -180,7 +181,7 @@ def test_a_server_that_does_not_start_tells_why():
 
 
 def test_what_a_killed_run_left_behind_is_removed_by_the_next(monkeypatch, tmp_path):
-    monkeypatch.setattr(natsserver, "_parent", lambda: tmp_path)
+    monkeypatch.setattr(serverfolder, "roomiest", lambda: tmp_path)
     ended = subprocess.run(
         [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True
     )
