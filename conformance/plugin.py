@@ -17,7 +17,7 @@ from eventproof.conformance.targets.facilities import Facilities, facilities
 
 __all__ = ["TARGETS", "InvalidAdapter", "InvalidDriver", "Plugin", "anybodys", "driven", "ours"]
 
-TARGETS = ("memory", "nats", "nats-core")
+TARGETS = ("memory", "nats", "nats-core", "kafka")
 
 
 class InvalidDriver(EventproofError):

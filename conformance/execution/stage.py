@@ -38,7 +38,7 @@ from eventproof.conformance.targets.target import Clock
 from eventproof.conformance.targets.visit import Terms
 
 VIRTUAL_START = datetime(2026, 1, 1, tzinfo=timezone.utc)
-AT_ONCE = {"virtual": 1, "real": 48}  # scenarios side by side
+AT_ONCE = {"virtual": 1, "real": 64}  # scenarios side by side
 WITHIN_TICKS = 40  # an event that is due and has not come by then is stuck
 
 Result = TypeVar("Result")
