@@ -10,7 +10,7 @@ ARGS ?=
 .PHONY: conformance test check selftest memory lies soak bench format clean help
 
 help:
-	@echo "make conformance BROKER=nats|nats-core|memory [TIER=smoke|core|fault] [ARGS=...]   a verdict per guarantee"
+	@echo "make conformance BROKER=nats|nats-core|kafka|memory [TIER=smoke|core|fault] [ARGS=...]   a verdict per guarantee"
 	@echo "make test        the tests of this project, with coverage"
 	@echo "make check       lint, types, the spec and the generated files"
 	@echo "make selftest    show that every rule catches a broken broker"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Mapping
 
+from eventproof.adapters import clock
 from eventproof.adapters.errors import EventproofError, Rejected
 from eventproof.adapters.kafka import questions
 from eventproof.adapters.kafka.commits import Account, Committer
@@ -100,7 +100,7 @@ class Holdings:
             lease=policy.ack_timeout,
             hold=self._group.hold,
             max_attempts=policy.max_attempts,
-            skew=time.time() - self._loop.time(),
+            skew=clock.now().timestamp() - self._loop.time(),
         )
         window = round(self._link.options.window * MILLISECONDS)
         return Account(number, Ledger(state, terms), Seen(window) if window else None)
@@ -129,7 +129,7 @@ class Holdings:
             self._link, self._group.topic.stored_as, questions.LATEST if latest else questions.EARLIEST
         )
         start = Progress(ends[number], self._group.digest, history=ends[number])
-        text = encode(start, round(time.time() * MILLISECONDS))
+        text = encode(start, round(clock.now().timestamp() * MILLISECONDS))
         await self._coordinator.commit(member, [(number, start.offset, text)])
         return start
 

@@ -20,7 +20,7 @@ from eventproof.conformance.report import table
 from eventproof.conformance.report.report import Report
 from eventproof.conformance.suite import LARGEST, Plan, run
 
-TIERS = {"smoke": 40, "core": 200, "fault": 240}  # scenarios
+TIERS = {"smoke": 40, "core": 300, "fault": 240}  # scenarios
 UNJUDGED = {"conformant without faults", "not claimed", "not checked"}
 FOLDER = click.Path(path_type=Path, file_okay=False)
 TIER = "smoke: a quick look, too short for every verdict; core: all that needs no faults; fault: with faults."
@@ -41,9 +41,9 @@ BUDGET = "Seconds for making counterexamples smaller."
 def command(target: str | None, **given: Any) -> int:
     """Run generated scenarios on a broker and give a verdict per guarantee.
 
-    TARGET is memory, nats (JetStream) or nats-core. A NATS server is started and stopped by this command, or
-    given by --url: that one is never stopped, paused or configured; all that is made there has names of its
-    own, stays below the caps, and is removed in the end.
+    TARGET is memory, nats (JetStream), nats-core or kafka. A server is started and stopped by this command; a
+    NATS server may be given by --url: that one is never stopped, paused or configured; all that is made there
+    has names of its own, stays below the caps, and is removed in the end.
     """
     plan = _plan(target, **given)
     if plan.guest is not None and given["dry_run"]:

@@ -71,7 +71,8 @@ def test_a_broker_that_stores_nothing_has_nothing_to_administer(name: str, there
 
 def test_an_unknown_target_is_refused_with_the_names_that_there_are() -> None:
     with pytest.raises(
-        InvalidAdapter, match=r"no target 'redis'; choose from memory, nats, nats-core, or give --adapter"
+        InvalidAdapter,
+        match=r"no target 'redis'; choose from memory, nats, nats-core, kafka, or give --adapter",
     ):
         ours("redis")
 

@@ -375,7 +375,7 @@ class Naive(Told):
         if self.claims.backoff != "durable" and "consumer-loss" not in survives:
             cuts = [
                 r
-                for r in self.kind("link.cut")
+                for r in self.kind("link.cut", "consumer.killing")
                 if r.process == self.process(previous.session) and r.i > nack.i
             ]
             if any(r.i < again.i for r in self.session_ends(previous.session) + cuts):
