@@ -96,7 +96,7 @@ def _judge_lane(index: Index, tally: Tally, group: Group, lane: list[Delivery]) 
             ),
             None,
         )
-        if other is not None:
+        if other is not None and not possibly_settled(index, delivery.copy, delivery.record):
             tally.violate(
                 f"Sessions {other.session.number} and {own} of group {group.name} held {other.copy.name}"
                 f" and {delivery.copy.name} of key {delivery.copy.key!r} at the same time.",

@@ -258,6 +258,21 @@ def test_d4_not_once_the_first_let_go(release: str) -> None:
     assert found(told) == {"D2"}
 
 
+@pytest.mark.parametrize(("acked", "codes"), [(True, set()), (False, {"D2", "D4"})])
+def test_d4_an_event_that_comes_again_after_its_ack_is_not_held(acked: bool, codes: set[str]) -> None:
+    """The lease ended at the broker while the ack was on its way, and both took effect."""
+    told, session, two, delivery = pair()
+    other = told.join()
+    if acked:
+        told.record("ack.invoke", delivery=delivery)
+    told.lose(delivery)
+    if acked:
+        told.record("ack.ok", delivery=delivery)
+    told.deliver(session, two)
+    told.deliver(other, 1, attempt=2)
+    assert found(told) == codes
+
+
 def test_d4_is_exercised_only_while_both_sessions_are_there() -> None:
     for leaves, exercised in ((False, 1), (True, 0)):
         told, session, two, delivery = pair()
