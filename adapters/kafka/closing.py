@@ -38,10 +38,15 @@ async def _end(client: AIOKafkaClient, act: Coroutine[Any, Any, None]) -> None:
     finally:
         for transport in transports:
             transport.abort()  # does nothing to one that is closed
-    try:
-        await asyncio.wait_for(ending, PATIENCE)
-    except FOREIGN as error:
+    ended, _ = await asyncio.wait((ending,), timeout=PATIENCE)
+    ending.cancel()
+    (error,) = await asyncio.gather(ending, return_exceptions=True)
+    if not ended:
+        log.warning("closing a connection takes too long")
+    elif isinstance(error, FOREIGN):
         log.warning("closing a connection: %s", told(error))
+    elif isinstance(error, Exception):  # a cancellation is the library's own: of a task that it waited for
+        raise error
 
 
 def _transports(client: AIOKafkaClient) -> list[asyncio.WriteTransport]:

@@ -21,7 +21,6 @@ from eventproof.adapters.kafka.coordinator import Coordinator, Member
 from eventproof.adapters.kafka.errors import FOREIGN, retriable, told
 from eventproof.adapters.kafka.ledger import Ledger
 from eventproof.adapters.kafka.membership import FENCED, Membership
-from eventproof.adapters.kafka.seen import Seen
 
 log = logging.getLogger("eventproof.adapters.kafka")
 RETRY: Final = 0.05
@@ -30,16 +29,15 @@ UNSURE: Final = (OSError, asyncio.TimeoutError, kafka.KafkaConnectionError, kafk
 
 
 class Account:
-    """A partition's ledger, what deduplication knows of it, and who waits for a commit of it.
+    """A partition's ledger, and who waits for a commit of it.
 
     doubt: version that a commit may have told of whose outcome is not known, or not yet.
     sealed: a transaction tells how the partition stands; no commit does meanwhile.
     """
 
-    __slots__ = ("doubt", "ledger", "partition", "sealed", "seen", "waiting")
+    __slots__ = ("doubt", "ledger", "partition", "sealed", "waiting")
 
-    def __init__(self, partition: int, ledger: Ledger, seen: Seen | None) -> None:
-        self.seen = seen
+    def __init__(self, partition: int, ledger: Ledger) -> None:
         self.partition = partition
         self.ledger = ledger
         self.waiting: deque[tuple[int, float, asyncio.Future[None]]] = deque()

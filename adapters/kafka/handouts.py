@@ -139,24 +139,18 @@ class HandOuts:
         if isinstance(slot.value, Undecodable):
             return self._give_up(account, slot, "undecodable")
         if expired(slot.value):
-            if slot.attempt == 1:
-                account.ledger.expire(slot)
+            slot.lapsed = True
             return self._give_up(account, slot, "expired")
-        if account.seen is None or not account.seen.handed_out(slot.offset):
-            return False
-        return self._settle(account, slot)
+        return False
 
     def _give_up(self, account: Account, slot: Slot, reason: Reason) -> bool:
         slot.attempt -= 1
         if self._group.dead is None:
-            return self._settle(account, slot)
-        account.ledger.give_up(slot)
-        self._bury(account, slot, reason)
-        return True
-
-    def _settle(self, account: Account, slot: Slot) -> bool:
-        account.ledger.settle(slot, self._loop.time())
-        self._committer.kick()
+            account.ledger.settle(slot, self._loop.time())
+            self._committer.kick()
+        else:
+            account.ledger.give_up(slot)
+            self._bury(account, slot, reason)
         return True
 
     def _room(self) -> int:
@@ -178,17 +172,19 @@ class HandOuts:
         self._pump()
 
     def _reserve(self, wanted: int) -> None:
-        now, before = self._loop.time(), wanted
+        now, changed = self._loop.time(), False
         of_each = -(-wanted // max(len(self._accounts), 1))
         for _ in range(2 * len(self._accounts)):
             account = self._accounts[0]
             self._accounts.rotate(-1)
+            version = account.ledger.version
             wanted -= account.ledger.reserve(min(of_each, wanted), now)
+            changed |= account.ledger.version > version
             while account.ledger.exhausted:
                 self._bury(account, account.ledger.exhausted.popleft(), "attempts")
             if wanted <= 0:
                 break
-        if wanted < before:
+        if changed:
             self._committer.kick()
         if wanted > 0:
             self._look_again(now)

@@ -14,11 +14,11 @@ from eventproof.adapters.kafka.coordinator import Coordinator, Member
 from eventproof.adapters.kafka.deadletter import DeadLetters
 from eventproof.adapters.kafka.errors import FOREIGN, told
 from eventproof.adapters.kafka.group import RECORD, Group
-from eventproof.adapters.kafka.ledger import MILLISECONDS, Ledger, Terms
+from eventproof.adapters.kafka.ledger import MILLISECONDS, Ledger
 from eventproof.adapters.kafka.link import Link
 from eventproof.adapters.kafka.membership import Membership
 from eventproof.adapters.kafka.progress import Progress, decode, encode
-from eventproof.adapters.kafka.seen import Seen
+from eventproof.adapters.kafka.terms import Terms
 
 log = logging.getLogger("eventproof.adapters.kafka")
 LOOK_AGAIN = 0.05  # seconds
@@ -101,9 +101,9 @@ class Holdings:
             hold=self._group.hold,
             max_attempts=policy.max_attempts,
             skew=clock.now().timestamp() - self._loop.time(),
+            window=round(self._link.options.window * MILLISECONDS),
         )
-        window = round(self._link.options.window * MILLISECONDS)
-        return Account(number, Ledger(state, terms), Seen(window) if window else None)
+        return Account(number, Ledger(state, terms))
 
     async def _look(self, wanted: list[int], member: Member) -> dict[int, Progress]:
         """How those of the partitions stand that have begun. Raises Rejected, and as aiokafka does."""

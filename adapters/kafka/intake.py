@@ -20,7 +20,6 @@ from eventproof.adapters.kafka.group import Group
 from eventproof.adapters.kafka.ledger import Ledger
 from eventproof.adapters.kafka.link import Link
 from eventproof.schemas.errors import InvalidEvent
-from eventproof.schemas.event import Event
 
 log = logging.getLogger("eventproof.adapters.kafka")
 POLL: Final = 0.2  # seconds
@@ -43,8 +42,7 @@ class Feed:
     def __init__(self, account: Account) -> None:
         ledger = account.ledger
         self.account = account
-        self.position = ledger.offset if account.seen is None else min(ledger.offset, max(ledger.history, 0))
-        self.known = ledger.reach
+        self.position = min(ledger.offset, ledger.seen.history) if ledger.seen.window else ledger.offset
 
     @property
     def hungry(self) -> bool:
@@ -177,11 +175,11 @@ class Intake:
                 feed.position = record.offset + 1
 
     def _note(self, feed: Feed, record: Any) -> None:
-        """Tell the ledger of a record, unless it is settled already."""
+        """Tell the ledger of a record. Of what is settled already it has to know where there is a window."""
         ledger = feed.account.ledger
         done = ledger.done(record.offset)
-        if done and feed.account.seen is None:
-            ledger.skip(record.offset)
+        if done and not ledger.seen.window:
+            ledger.passed(record.offset + 1)
             return
         try:
             event = decode(record.headers, record.value)
@@ -189,28 +187,17 @@ class Intake:
             if not done:
                 self._set_aside(ledger, record, str(problem))
             return
-        wanted = self._group.policy.wants(event.type)
-        repeated = wanted and self._repeats(feed, record, event, settled=done)
-        if done:
-            ledger.passed(record.offset + 1)
-        elif not wanted or repeated:
+        if not self._group.policy.wants(event.type):
             ledger.skip(record.offset)
-        else:
+            return
+        copy = ledger.seen.read(record.offset, record.timestamp, event)
+        if not done:
             size = len(record.value or b"") + len(record.key or b"")
-            ledger.admit(record.offset, event.key, event, size, self._loop.time())
-
-    def _repeats(self, feed: Feed, record: Any, event: Event, *, settled: bool) -> bool:
-        """Whether the event was stored a short time before; earlier owners have looked at what is known.
-        A dead letter is no call of its event."""
-        ledger, seen, offset = feed.account.ledger, feed.account.seen, record.offset
-        if seen is None or "dlreason" in event.extensions:
-            return False
-        told = "expirytime" not in event.extensions or ledger.known(offset)
-        if settled and not told:
-            told = ledger.unseen is not None and offset not in ledger.unseen
-        repeated = seen.repeats(offset, record.timestamp, event.identity, told=told, settled=settled)
-        ledger.history = seen.horizon(offset)
-        return repeated and offset >= feed.known
+            ledger.admit(record.offset, event.key, event, size, self._loop.time(), copy)
+            return
+        ledger.passed(record.offset + 1)
+        if copy is not None:
+            ledger.seen.recall(copy)
 
     def _set_aside(self, ledger: Ledger, record: Any, problem: str) -> None:
         key = None if record.key is None else record.key.decode(errors="replace")

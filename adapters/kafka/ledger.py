@@ -4,34 +4,27 @@ It decides what may be handed out, and does no I/O. Times are `loop.time()`.
 
 Its rules: of a key at most one event is out, the earliest one that is not settled. An attempt is counted
 before the event is handed out: `reserve` counts it, a commit makes that durable, `next_confirmed` gives it
-out. Every change has a version; a commit of version v tells of all changes up to v.
+out. A repeat that nobody was handed is settled when its turn comes. Every change has a version; a commit of
+version v tells of all changes up to v.
 """
 
 from __future__ import annotations
 
-import heapq
 from collections import deque
 from collections.abc import Iterator
 from typing import Any, Final
 
-import msgspec
+from msgspec.structs import replace
 
-from eventproof.adapters.kafka.progress import MOST_UNSEEN, SPAN, Progress, Touched, encode, fits
+from eventproof.adapters.kafka.progress import SPAN, Progress, Touched, encode, fits
+from eventproof.adapters.kafka.queue import Queue
 from eventproof.adapters.kafka.ranges import Ranges
+from eventproof.adapters.kafka.remarks import Remarks
+from eventproof.adapters.kafka.seen import Copy, Seen
 from eventproof.adapters.kafka.slot import Lane, Slot, State
+from eventproof.adapters.kafka.terms import Terms
 
 MILLISECONDS: Final = 1000
-
-
-class Terms(msgspec.Struct, frozen=True):
-    """policy: digest of the group's. lease: seconds of one. hold: seconds that a reserved event may wait for
-    its hand-out. skew: unix time minus `loop.time()`."""
-
-    policy: str
-    lease: float
-    hold: float
-    max_attempts: int | None
-    skew: float
 
 
 class Ledger:
@@ -41,14 +34,12 @@ class Ledger:
     version, confirmed: of the last change, and of the last one that a commit told of.
     exhausted: events that are due and have no attempt left, for the session to dead-letter.
     queued_bytes: of the records that were taken in and are not handed out.
-    history: offset from which deduplication looks, for the next owner. unseen: what expired since then before
-    anybody was handed it, None where that is too much to remember.
+    seen: what deduplication knows.
     """
 
     def __init__(self, state: Progress, terms: Terms) -> None:
         self.offset = self.position = state.offset
-        self.history = state.history
-        self.unseen = None if state.unseen is None else set(state.unseen)
+        self.seen = Seen(terms.window, state.history if state.history >= 0 else state.offset, state.remarks)
         self.version = self.confirmed = 0
         self.queued_bytes = 0
         self.exhausted: deque[Slot] = deque()
@@ -59,33 +50,24 @@ class Ledger:
         self._touched: dict[int, Slot] = {}
         self._skipped: deque[Slot] = deque()
         self._last: Slot | None = None
-        self._lanes: dict[str, Lane] = {}
-        self._ready: list[Slot] = []
-        self._waiting: list[tuple[float, Slot]] = []
+        self._lanes: dict[str | bytes, Lane] = {}
+        self._queue = Queue()
         self._reserved: deque[Slot] = deque()
 
     # what comes in
-
-    @property
-    def reach(self) -> int:
-        """Offset below which earlier owners looked at every record."""
-        touched = max(self._found, default=-1) + 1
-        settled = max((end for _, end in self._settled), default=0)
-        return max(self.offset, touched, settled)
 
     def done(self, offset: int) -> bool:
         """Whether the record is settled, so that nobody needs to look at it."""
         return offset < self.offset or offset in self._settled
 
-    def known(self, offset: int) -> bool:
-        """Whether an earlier owner has handed out the record, which is not taken in yet."""
-        return offset in self._found
-
-    def admit(self, offset: int, key: str | None, value: Any, size: int, now: float) -> None:
-        """Take in an event, at `position` or behind it."""
-        slot = self._take_in(offset, key, value, size)
+    def admit(
+        self, offset: int, key: str | None, value: Any, size: int, now: float, copy: Copy | None = None
+    ) -> None:
+        """Take in an event, at `position` or behind it. One without a key waits for its own copies only."""
+        lane = copy.identity if key is None and copy is not None else key
+        slot = self._take_in(offset, lane, value, size, copy)
         if slot is not None and slot.lane.slots[0] is slot:
-            self._offer(slot, now)
+            self._queue.put(slot, now)
 
     def block(self, offset: int, key: str | None) -> None:
         """Take in a record that can be neither handed out nor settled: its key stops."""
@@ -112,17 +94,21 @@ class Ledger:
             self._add(self.position, offset)
         self.position = offset
 
-    def _take_in(self, offset: int, key: str | None, value: Any, size: int) -> Slot | None:
+    def _take_in(
+        self, offset: int, key: str | bytes | None, value: Any, size: int, copy: Copy | None = None
+    ) -> Slot | None:
         """The slot of a record, at the end of its lane; None if it is settled."""
         found = self._found.pop(offset, None)
         self.passed(offset)
         if self.done(offset):
             self.passed(offset + 1)
             return None
-        lane = Lane(None) if key is None else self._lanes.get(key)
+        lane = None if key is None else self._lanes.get(key)
         if lane is None:
-            lane = self._lanes[str(key)] = Lane(key)
-        slot = self._last = Slot(offset, lane, value, size)
+            lane = Lane(key)
+            if key is not None:
+                self._lanes[key] = lane
+        slot = self._last = Slot(offset, lane, value, size, copy)
         lane.slots.append(slot)
         self.position = offset + 1
         self.queued_bytes += size
@@ -135,11 +121,15 @@ class Ledger:
     # what goes out
 
     def reserve(self, wanted: int, now: float) -> int:
-        """Count an attempt of up to `wanted` events that are due, the earliest first. How many they were."""
-        self._wake(now)
+        """Count an attempt of up to `wanted` events that are due, the earliest first, and settle the repeats
+        that are due before them. How many were counted."""
+        self._queue.wake(now)
         limit, reserved = self._terms.max_attempts, 0
         while reserved < wanted and self.has_ready:
-            slot = heapq.heappop(self._ready)
+            slot = self._queue.pop()
+            if slot.attempt == 0 and slot.copy is not None and self.seen.repeats(slot.copy):
+                self.settle(slot, now)
+                continue
             if limit is not None and slot.attempt >= limit:
                 self.give_up(slot)
                 self.exhausted.append(slot)
@@ -166,15 +156,13 @@ class Ledger:
     @property
     def next_due(self) -> float | None:
         """When the next of those that wait for their time is due."""
-        return self._waiting[0][0] if self._waiting else None
+        return self._queue.next_due
 
     @property
     def has_ready(self) -> bool:
         """Whether something is due that may be reserved, as far as the last call of `reserve` saw."""
-        ready = self._ready
-        while ready and ready[0].state is not State.QUEUED:
-            heapq.heappop(ready)
-        return bool(ready) and self._has_room(ready[0])
+        first = self._queue.first
+        return first is not None and self._has_room(first)
 
     # what comes of it
 
@@ -191,10 +179,14 @@ class Ledger:
         slot.state = State.SETTLED
         self._touched.pop(slot.offset, None)
         self._add(slot.offset, slot.end)
+        if slot.lapsed:
+            self.seen.lapse(slot.offset)
+        elif slot.copy is not None:
+            self.seen.settle(slot.copy)
         lane = slot.lane
         lane.slots.popleft()
         if lane.slots:
-            self._offer(lane.slots[0], now)
+            self._queue.put(lane.slots[0], now)
         elif lane.key is not None:
             del self._lanes[lane.key]
         if self._skipped:
@@ -208,7 +200,7 @@ class Ledger:
         if slot.state is State.OUT:
             self.queued_bytes += slot.size
         slot.state = State.QUEUED
-        self._offer(slot, now)
+        self._queue.put(slot, now)
 
     def give_up(self, slot: Slot) -> None:
         """The event is about to be dead-lettered: nobody is handed it meanwhile."""
@@ -227,13 +219,6 @@ class Ledger:
         self.version += 1
         slot.marked = dying
         self._touched[slot.offset] = slot
-
-    def expire(self, slot: Slot) -> None:
-        """The event expired before anybody was handed it."""
-        if self.unseen is not None:
-            self.unseen = {offset for offset in self.unseen if offset >= self.history} | {slot.offset}
-            if len(self.unseen) > MOST_UNSEEN:
-                self.unseen = None
 
     def take_back(self, slot: Slot, now: float) -> None:
         """A reserved event is not handed out: its attempt does not count."""
@@ -258,59 +243,48 @@ class Ledger:
         offset = settled.take_from(self.offset)
         state = self._progress(offset, settled)
         state.touched.pop(without.offset, None)
+        state = replace(state, remarks=self._remarks_with(without))
         return offset, encode(state, self._unix(now))
+
+    def _remarks_with(self, slot: Slot) -> Remarks:
+        if slot.lapsed:
+            return self.seen.remarks.lapse(slot.offset)
+        return self.seen.remarks if slot.copy is None else self.seen.remarks_with(slot.copy)
 
     def _progress(self, offset: int, settled: Ranges) -> Progress:
         touched = {
             slot.offset: Touched(slot.attempt, self._unix(slot.due), slot.marked)
             for slot in self._touched.values()
         }
-        history = min(self.history, offset) if self.history >= 0 else offset
-        unseen = None if self.unseen is None else frozenset(self.unseen)
+        self.seen.advance(self.offset)
         told = {**self._found, **touched}
-        return Progress(offset, self._terms.policy, tuple(settled), told, history, unseen)
+        return Progress(
+            offset, self._terms.policy, tuple(settled), told, self.seen.history, self.seen.remarks
+        )
 
     def _unix(self, time: float) -> int:
         return round((time + self._terms.skew) * MILLISECONDS)
 
-    def _wake(self, now: float) -> None:
-        """What waited for its time until now is due."""
-        while self._waiting and self._waiting[0][0] <= now:
-            due, slot = heapq.heappop(self._waiting)
-            if slot.state is State.QUEUED and slot.due == due:
-                heapq.heappush(self._ready, slot)
-
     def _reserve(self, slot: Slot, now: float) -> None:
         self.version += 1
         slot.state, slot.version, slot.since = State.RESERVED, self.version, now
+        slot.lapsed = False
         slot.due = now + self._terms.hold + self._terms.lease
         self._touched[slot.offset] = slot
         self._reserved.append(slot)
         self.ahead += 1
 
-    def _offer(self, slot: Slot, now: float) -> None:
-        if slot.state is not State.QUEUED:
-            return
-        if slot.due > now:
-            heapq.heappush(self._waiting, (slot.due, slot))
-        else:
-            heapq.heappush(self._ready, slot)
-
-    def _has_room(self, slot: Slot) -> bool:
-        """Whether the text has room for one more event, and then for the first one, which all wait for."""
+    def _has_room(self, slot: Slot, *, ranges: int = 0) -> bool:
+        """Whether the text has room for one more event and so many ranges, and then for the first event,
+        which all wait for."""
         if slot.offset in self._touched or slot.offset == self.offset:
             return True
         touched = len(self._touched) + len(self._found)
-        return slot.offset < self.offset + SPAN and fits(touched + 2, len(self._settled))
+        return slot.offset < self.offset + SPAN and fits(touched + 2, len(self._settled) + ranges)
 
     def _settle_skipped(self) -> None:
-        while self._skipped:
-            slot = self._skipped[0]
-            touched = len(self._touched) + len(self._found)
-            room = slot.offset < self.offset + SPAN and fits(touched + 2, len(self._settled) + 1)
-            if not room and slot.offset != self.offset:
-                break
-            self._skipped.popleft()
+        while self._skipped and self._has_room(self._skipped[0], ranges=1):
+            slot = self._skipped.popleft()
             self.version += 1
             slot.state = State.SETTLED
             self._add(slot.offset, slot.end)

@@ -3,12 +3,12 @@
 The broker keeps the text with the offset and gives it to whoever owns the partition next. The offset is
 the end of the contiguous settled prefix; the text walks on from there:
 
-    1 <policy> <time> <history> <unseen> <run> <run> ...
+    1 <policy> <time> <history> <remarks> <run> <run> ...
 
 policy: digest of the group's policy. time: unix milliseconds. history: how many offsets before the prefix
-deduplication still looks at. unseen: which of those, counted from the first, expired before anybody was
-handed them, as `2,1f`; `-` for none, `*` where there are too many to tell. A run tells of the offsets that
-follow those of the run before it:
+deduplication still looks at. remarks: what it has to know of those that follow, as
+`eventproof.adapters.kafka.remarks` writes it. A run tells of the offsets that follow those of the run before
+it:
 
     5_          5 of which nothing is known
     c.          12 that are settled
@@ -28,18 +28,20 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
+from eventproof.adapters.kafka import remarks as remarking
+from eventproof.adapters.kafka.remarks import Remarks
+
 LIMIT: Final = 4096  # bytes; the broker's offset.metadata.max.bytes
 SPAN: Final = 0xFFFF  # offsets from the prefix to the last one that is told of
 MOST_ATTEMPTS: Final = 0xFFFF  # one that was handed out more often stays at that
 LATEST: Final = 0xFFFFFFFFFF  # ms; 34 years
-# Of each at most, with the run of unknown ones before it: "ffff_ffff@ffffffffff," and "ffff_ffff.".
-ENTRY: Final = 21
+# Of each at most, with the run of unknown ones before it: "fff_ ffff@ffffffffff! " and "fff_ fff. ". Lengths
+# of four digits are 15 at most, for which the header has room.
+ENTRY: Final = 22
 RANGE: Final = 10
 HEADER: Final = 64
-MOST_UNSEEN: Final = 24
-UNSEEN: Final = 10
-MOST_BEHIND: Final = 0xFFFFFFFFF
-ROOM: Final = LIMIT - HEADER - MOST_UNSEEN * UNSEEN
+MOST_BEHIND: Final = 0xFFFFFFFFF - SPAN  # offsets of the history
+ROOM: Final = LIMIT - HEADER - (remarking.MOST + 1) * remarking.EACH
 VERSION: Final = "1"
 
 _RUN = re.compile(r"([0-9a-f]+)([_.])|(?:([0-9a-f]+)\*)?([0-9a-f]+)(?:@([0-9a-f]+))?([,!])")
@@ -61,8 +63,7 @@ class Progress(msgspec.Struct, frozen=True):
     """The state of one partition. settled: ranges beyond the prefix, ascending and apart from each other.
     touched: by offset, none below the prefix or settled.
 
-    history: offset from which deduplication looks. unseen: offsets behind it that expired unseen, None where
-    there are too many.
+    history: offset from which deduplication looks. remarks: on what follows.
     """
 
     offset: int
@@ -70,7 +71,7 @@ class Progress(msgspec.Struct, frozen=True):
     settled: tuple[tuple[int, int], ...] = ()
     touched: dict[int, Touched] = {}
     history: int = -1
-    unseen: frozenset[int] | None = frozenset()
+    remarks: Remarks = Remarks()
 
 
 def fits(touched: int, ranges: int) -> bool:
@@ -81,22 +82,21 @@ def fits(touched: int, ranges: int) -> bool:
 def encode(state: Progress, now: int) -> str:
     """The text. now: unix milliseconds."""
     history = state.history if 0 <= state.history <= state.offset else state.offset
+    history = max(history, state.offset - MOST_BEHIND)
+    remarks = remarking.write(state.remarks.since(history), history)
     runs = " ".join(_runs(state, now)) if state.touched or state.settled else ""
-    told = (
-        f"{VERSION} {state.policy} {now:x} {state.offset - history:x} {_unseen(state.unseen, history)} {runs}"
-    )
-    return told.rstrip()
+    return f"{VERSION} {state.policy} {now:x} {state.offset - history:x} {remarks} {runs}".rstrip()
 
 
 def decode(offset: int, text: str) -> Progress:
     """What a committed offset and its text tell. One that somebody else committed, or another release
     with another format, is the place where the group stands, and no more."""
     try:
-        version, policy, time, history, unseen, *runs = text.split(" ")
+        version, policy, time, history, remarks, *runs = text.split(" ")
         if version == VERSION:
             begin = offset - int(history, 16)
             found = _read(offset, int(time, 16), runs)
-            return replace(found, policy=policy, history=begin, unseen=_read_unseen(unseen, begin))
+            return replace(found, policy=policy, history=begin, remarks=remarking.read(remarks, begin))
     except ValueError:
         pass
     return Progress(offset, "")
@@ -119,19 +119,6 @@ def _read(offset: int, time: int, runs: list[str]) -> Progress:
             touched.update(dict.fromkeys(range(at, end), entry))
         at = end
     return Progress(offset, "", tuple(settled), touched)
-
-
-def _unseen(unseen: frozenset[int] | None, history: int) -> str:
-    counted = None if unseen is None else sorted(offset - history for offset in unseen if offset >= history)
-    if counted is None or len(counted) > MOST_UNSEEN or any(one > MOST_BEHIND for one in counted):
-        return "*"
-    return ",".join(f"{one:x}" for one in counted) or "-"
-
-
-def _read_unseen(text: str, history: int) -> frozenset[int] | None:
-    if text == "*":
-        return None
-    return frozenset() if text == "-" else frozenset(history + int(one, 16) for one in text.split(","))
 
 
 def _runs(state: Progress, now: int) -> Iterator[str]:

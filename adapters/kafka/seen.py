@@ -1,77 +1,141 @@
-"""Which events of a partition were stored less than a window before: a copy of one is not handed out again.
+"""Which events of a partition the group was done with a short time before: a copy of one is not handed out.
 
-A copy that may expire before anybody sees it does not stand for the next one until it is handed out. All of
-it can be read again from the log: whoever owns the partition next begins at `horizon`.
+The copies of an event that have one key wait for each other. So when the turn of one comes, it is known what
+became of those before it. One that was settled opens a window: it stands for all that were stored in it, and
+these do not renew it. One that lapsed, since it had expired, stands for none.
+
+All of it can be read again from the log: whoever owns the partition next begins at the history, and is told
+the remarks. Where these are too many to tell, an event is rather handed out twice than lost.
 """
 
 from __future__ import annotations
 
+import heapq
+from bisect import bisect_right
 from collections import deque
 from hashlib import blake2b
+from operator import itemgetter
 from typing import Final
 
+import msgspec
+
+from eventproof.adapters.kafka.remarks import Remarks
+from eventproof.schemas.event import Event
+
 _DIGEST: Final = 16  # bytes; equal ones of different events do not happen
+_MARKS: Final = 16  # in a window
 
 
-class _First:
-    """The copy that counts, stored `at`, or one in its place. told: whether it was handed out, or will be.
-    last: when the last copy was stored."""
+class Copy(msgspec.Struct, frozen=True, gc=False):
+    """A stored copy of an event. at: when, in unix milliseconds of the log. identity: of the event with its
+    key. mortal: whether it may expire."""
 
-    __slots__ = ("at", "digest", "last", "offset", "told")
-
-    def __init__(self, offset: int, at: int, digest: bytes, told: bool) -> None:
-        self.offset = offset
-        self.at = self.last = at
-        self.digest = digest
-        self.told = told
+    offset: int
+    at: int
+    identity: bytes
+    mortal: bool = False
 
 
 class Seen:
-    """window: milliseconds. Times are those of the log."""
+    """window: milliseconds, 0 for no deduplication. history: offset from which an owner has to read.
+    remarks: on what follows."""
 
-    def __init__(self, window: int) -> None:
-        self._window = window
-        self._first: dict[bytes, _First] = {}
-        self._order: deque[_First] = deque()
-        self._open: dict[int, tuple[int, _First]] = {}
+    def __init__(self, window: int, history: int, remarks: Remarks) -> None:
+        self.window = window
+        self.history = history
+        self.remarks = remarks
+        self._first: dict[bytes, Copy] = {}  # opened a window
+        self._later: dict[bytes, Copy] = {}  # were settled and opened none, or perhaps
+        self._doubtful: dict[bytes, Copy] = {}  # opened one perhaps
+        self._order: deque[Copy] = deque()
+        self._needed: list[tuple[int, int]] = []  # an offset, and until when it is
+        self._marks: list[tuple[int, int]] = []  # offsets, and when they were stored
 
-    def repeats(self, offset: int, at: int, identity: str, *, told: bool, settled: bool = False) -> bool:
-        """Note a copy; whether one before it stands for it, as far as is known now.
+    def read(self, offset: int, at: int, event: Event) -> Copy | None:
+        """The copy that a record is; each record is read once, in order. None if it is none: a dead letter
+        is no call of its event."""
+        if not self.window or "dlreason" in event.extensions:
+            return None
+        if not self._marks or at - self._marks[-1][1] >= self.window / _MARKS:
+            self._marks.append((offset, at))
+        name = event.identity if event.key is None else f"{event.identity} {event.key}"
+        digest = blake2b(name.encode(), digest_size=_DIGEST).digest()
+        return Copy(offset, at, digest, "expirytime" in event.extensions)
 
-        told: whether it was handed out, or will be in any case. settled: whether nobody will be handed it.
-        """
-        digest = blake2b(identity.encode(), digest_size=_DIGEST).digest()
-        first = self._first.get(digest)
-        if first is None or at - first.at >= self._window:
-            self._forget(at - self._window)
-            first = self._first[digest] = _First(offset, at, digest, told)
-            self._order.append(first)
-        elif first.told:
-            first.last = max(first.last, at)
-            return True
-        elif told and settled:
-            first.at, first.told = at, True
-        first.last = max(first.last, at)
-        if not (first.told or settled):
-            self._open[offset] = (at, first)
-        return False
+    def repeats(self, copy: Copy) -> bool:
+        """Whether one before it stands for it; those are settled all."""
+        return self._within(self._first, copy) is not None
 
-    def handed_out(self, offset: int) -> bool:
-        """A copy is about to be handed out; whether one was meanwhile that stands for it."""
-        if not self._open or (found := self._open.pop(offset, None)) is None:
-            return False
-        at, first = found
-        if first.told and at - first.at < self._window:
-            return True
-        first.at, first.told = at, True
-        return False
+    def settle(self, copy: Copy) -> None:
+        """The copy is settled, by who was handed it or as a repeat."""
+        if self._is_in_window_of(self._first, copy):
+            self._note(self._later, copy)
+        else:
+            self.remarks = self.remarks_with(copy)
+            self._note(self._first, copy)
 
-    def horizon(self, otherwise: int) -> int:
-        """Offset of the first copy that still counts, or `otherwise` if there is none."""
-        return self._order[0].offset if self._order else otherwise
+    def remarks_with(self, copy: Copy) -> Remarks:
+        """What they are once the copy is settled."""
+        anew = not self.repeats(copy) and self._within(self._later, copy) is not None
+        return self.remarks.open(copy.offset) if anew else self.remarks
+
+    def lapse(self, offset: int) -> None:
+        """The record is settled, since it had expired."""
+        self.remarks = self.remarks.lapse(offset)
+
+    def recall(self, copy: Copy) -> None:
+        """An earlier owner settled the copy."""
+        if copy.offset in self.remarks.lapsed:
+            return
+        if copy.offset in self.remarks.opened:
+            self._doubtful.pop(copy.identity, None)
+            self._note(self._first, copy)
+            return
+        repeated = self._is_in_window_of(self._first, copy)
+        unsure = copy.offset < self.remarks.unsure and (copy.mortal or repeated)
+        if self._is_in_window_of(self._doubtful, copy) or unsure:
+            self._first.pop(copy.identity, None)
+            self._note(self._doubtful, copy)
+            self._note(self._later, copy)
+        else:
+            self._note(self._later if repeated else self._first, copy)
+
+    def advance(self, prefix: int) -> None:
+        """All before `prefix` is settled: forget what counts for nothing from there on."""
+        at = bisect_right(self._marks, prefix, key=itemgetter(0)) - 1
+        if at >= 0:
+            self._forget(self._marks[at][1] - self.window)
+        elif not self.window:
+            self.history = prefix
+        self.remarks = self.remarks.since(self.history)
+
+    def _within(self, known: dict[bytes, Copy], copy: Copy) -> Copy | None:
+        """The copy of the event that is known, if this one was stored less than a window after it."""
+        found = known.get(copy.identity)
+        return found if found is not None and copy.at - found.at < self.window else None
+
+    def _is_in_window_of(self, known: dict[bytes, Copy], copy: Copy) -> bool:
+        """Whether one that is known tells that this one opens no window; so it is needed as long as this."""
+        found = self._within(known, copy)
+        if found is not None:
+            heapq.heappush(self._needed, (found.offset, copy.at))
+        return found is not None
+
+    def _note(self, known: dict[bytes, Copy], copy: Copy) -> None:
+        known[copy.identity] = copy
+        self._order.append(copy)
 
     def _forget(self, before: int) -> None:
-        while self._order and self._order[0].last <= before:
+        """What was stored until then does not count any more."""
+        while self._order and self._order[0].at <= before:
             gone = self._order.popleft()
-            if self._first.get(gone.digest) is gone:
-                del self._first[gone.digest]
+            for known in (self._first, self._later, self._doubtful):
+                if known.get(gone.identity) is gone:
+                    del known[gone.identity]
+        while self._needed and self._needed[0][1] <= before:
+            heapq.heappop(self._needed)
+        passed = bisect_right(self._marks, before, key=itemgetter(1)) - 1
+        if passed >= 0:
+            del self._marks[:passed]
+            needed = self._needed[0][0] if self._needed else self._marks[0][0]
+            self.history = min(needed, self._marks[0][0])

@@ -6,6 +6,8 @@ import enum
 from collections import deque
 from typing import Any
 
+from eventproof.adapters.kafka.seen import Copy
+
 
 class State(enum.Enum):
     QUEUED = enum.auto()  # due, or waiting for its time or for its key
@@ -16,12 +18,12 @@ class State(enum.Enum):
 
 
 class Lane:
-    """Events of one key in the order of their offsets, of which the first may be out. key: None for an event
-    without one, which has a lane of its own."""
+    """Events of one key, or copies of one event without a key, in the order of their offsets, of which the
+    first may be out. key: of the event, or its identity; None for one that has a lane of its own."""
 
     __slots__ = ("key", "slots")
 
-    def __init__(self, key: str | None) -> None:
+    def __init__(self, key: str | bytes | None) -> None:
         self.key = key
         self.slots: deque[Slot] = deque()
 
@@ -29,13 +31,15 @@ class Lane:
 class Slot:
     """end: offset of the next record. size: bytes of this one. attempt: hand-outs, the reserved one included.
     due: `loop.time()` before which nobody is handed it. version, since: of and when it was reserved.
-    marked: commits tell that its dead letter may be under way."""
+    marked: commits tell that its dead letter may be under way. lapsed: it is being settled since it expired.
+    copy: of which event, where deduplication has to know."""
 
     __slots__ = (
-        "attempt", "due", "end", "lane", "marked", "offset", "since", "size", "state", "value", "version",
+        "attempt", "copy", "due", "end", "lane", "lapsed", "marked", "offset", "since", "size", "state",
+        "value", "version",
     )  # fmt: skip
 
-    def __init__(self, offset: int, lane: Lane, value: Any, size: int) -> None:
+    def __init__(self, offset: int, lane: Lane, value: Any, size: int, copy: Copy | None = None) -> None:
         self.offset = offset
         self.end = offset + 1
         self.lane = lane
@@ -47,6 +51,8 @@ class Slot:
         self.since = 0.0
         self.version = 0
         self.marked = False
+        self.lapsed = False
+        self.copy = copy
 
     def __lt__(self, other: Slot) -> bool:
         return self.offset < other.offset

@@ -10,6 +10,8 @@ import msgspec
 import pytest
 
 from eventproof.adapters.claims import Attempts, Claims, Deduplication, Ordering, Survives
+from eventproof.adapters.kafka import options as kafka_options
+from eventproof.adapters.kafka.claims import claims as kafka_claims
 from eventproof.adapters.memory.claims import claims
 from eventproof.adapters.memory.state import Options
 from eventproof.adapters.nats.claims import claims as nats_claims
@@ -81,7 +83,10 @@ def test_claims_do_not_change() -> None:
 # No adapter of ours claims less than it once did, or than its document says.
 
 GRADES = vocabulary(read(HERE)).claims
-BINDING = document("bindings/nats.md", (HERE / "bindings" / "nats.md").read_text(encoding="utf-8"))
+BOUND: Mapping[str, Claims] = {
+    "nats": nats_claims(60_000),
+    "kafka": kafka_claims(60_000, kafka_options.Options().window),
+}
 MEMORY = {
     "loss": "never", "duplicates": "permitted", "ordering.scope": "key", "ordering.strictness": "settled",
     "ordering.publish": "pipelined", "groups": "durable", "isolation": "key", "ack": "confirmed",
@@ -127,9 +132,10 @@ def fallen(floors: Mapping[str, str], value: Claims) -> set[str]:
     return {path for path, floor in floors.items() if floor and below(path, floor, found[path])}
 
 
-def column(number: int) -> dict[str, str]:
-    """A column of the binding's table of claims, by path."""
-    rows = table(BINDING, "Claims")
+def column(broker: str, number: int) -> dict[str, str]:
+    """A column of a binding's table of claims, by path."""
+    name = f"bindings/{broker}.md"
+    rows = table(document(name, (HERE / name).read_text(encoding="utf-8")), "Claims")
     return {row[0].strip("`"): " ".join(re.findall("`([^`]*)`", row[number])) for row in rows}
 
 
@@ -137,15 +143,17 @@ def test_memory_claims_all_that_it_can_mean() -> None:
     assert not fallen(MEMORY, claims(Options()))
 
 
-def test_nats_claims_no_less_than_its_floor() -> None:
-    floors = column(1)
+@pytest.mark.parametrize("broker", BOUND)
+def test_an_adapter_claims_no_less_than_its_floor(broker: str) -> None:
+    floors = column(broker, 1)
     assert set(floors) == set(GRADES)
-    assert not fallen(floors, nats_claims(60_000))
+    assert not fallen(floors, BOUND[broker])
 
 
-def test_nats_claims_what_its_document_says() -> None:
-    found = written(nats_claims(60_000))
-    for path, claim in column(2).items():
+@pytest.mark.parametrize("broker", BOUND)
+def test_an_adapter_claims_what_its_document_says(broker: str) -> None:
+    found = written(BOUND[broker])
+    for path, claim in column(broker, 2).items():
         if path.startswith("survives."):
             assert list(found[path]) == claim.split(), path
         elif GRADES[path]:
@@ -167,8 +175,8 @@ def test_nats_claims_what_its_document_says() -> None:
     ],
 )
 def test_a_claim_below_its_floor_is_seen(path: str, value: Any) -> None:
-    fields = msgspec.to_builtins(nats_claims(60_000))
+    fields = msgspec.to_builtins(BOUND["nats"])
     *parents, name = path.split(".")
     inner = fields[parents[0]] if parents else fields
     inner[name] = value
-    assert fallen(column(1), msgspec.convert(fields, Claims)) == {path}
+    assert fallen(column("nats", 1), msgspec.convert(fields, Claims)) == {path}

@@ -35,7 +35,7 @@ CHANGES = st.lists(st.tuples(st.sampled_from(["join", "leave"]), st.integers(0, 
 
 
 @given(CHANGES, st.integers(1, 20))
-def test_no_partition_has_two_owners_and_in_the_end_each_has_one(changes, partitions):
+def test_kaf_022_no_partition_has_two_owners_and_in_the_end_each_has_one(changes, partitions):
     members = Members(partitions)
     for act, number in changes:
         if act == "join":
@@ -57,7 +57,7 @@ def test_who_joins_disturbs_no_more_than_has_to_move():
     assert assign(claims, 8) == {"a": [0, 1, 2], "b": [4, 5, 6], "c": []}
 
 
-def test_the_later_of_two_claims_is_right():
+def test_kaf_022_the_later_of_two_claims_is_right():
     claims = {"a": Claim(7, (0,)), "b": Claim(3, (0, 1))}
     assert assign(claims, 2) == {"a": [0], "b": [1]}
 

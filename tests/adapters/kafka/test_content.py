@@ -51,7 +51,7 @@ async def send(producer, topic, vector):
 
 
 @pytest.mark.parametrize("mode", ["structured", "binary"])
-def test_the_mode_says_what_is_written_and_both_are_read(kafka, mode):
+def test_kaf_008_the_mode_says_what_is_written_and_both_are_read(kafka, mode):
     async def story():
         topic = await kafka.topic()
         event = kafka.event(1, "köln 1", subject='a "b" %', extensions={"note": ""})
@@ -72,7 +72,7 @@ def test_the_mode_says_what_is_written_and_both_are_read(kafka, mode):
     asyncio.run(story())
 
 
-def test_each_vector_is_read_as_it_says_behind_a_real_broker(kafka):
+def test_kaf_006_kaf_007_and_kaf_009_each_vector_is_read_as_it_says_behind_a_real_broker(kafka):
     async def story():
         topic = await kafka.topic()
         async with kafka.raw() as producer:
@@ -90,7 +90,7 @@ def test_each_vector_is_read_as_it_says_behind_a_real_broker(kafka):
             assert named == (vector["error"]["attribute"] or ""), vector["name"]
 
 
-def test_each_vector_is_written_as_it_says(kafka):
+def test_kaf_006_and_kaf_009_each_vector_is_written_as_it_says(kafka):
     async def story(mode):
         topic = await kafka.topic()
         chosen = [vector for vector in WRITTEN if vector["mode"] == mode]
@@ -124,7 +124,7 @@ def is_json(vector):
     return content_type is None or "json" in content_type.lower()
 
 
-def test_no_data_is_told_from_null_and_from_none(kafka):
+def test_kaf_010_no_data_is_told_from_null_and_from_none(kafka):
     async def story():
         topic = await kafka.topic()
         given = [
@@ -157,13 +157,13 @@ def test_no_data_is_told_from_null_and_from_none(kafka):
         ([("Content-Type", b"\xff")], b"1", "datacontenttype"),
     ],
 )  # fmt: skip
-def test_what_is_no_event_is_told_with_the_attribute_at_fault(headers, body, attribute):
+def test_kaf_009_what_is_no_event_is_told_with_the_attribute_at_fault(headers, body, attribute):
     with pytest.raises(InvalidEvent) as refused:
         content.decode(headers, body)
     assert refused.value.attribute == attribute
 
 
-def test_headers_that_carry_no_attribute_may_hold_anything(kafka):
+def test_kaf_009_headers_that_carry_no_attribute_may_hold_anything(kafka):
     event = kafka.event(1)
     written = content.as_binary(event)
     more = [("trace", b"\xff\x00"), ("trace", None), ("content", None)]
@@ -183,7 +183,7 @@ def test_an_event_that_binary_mode_cannot_carry_is_refused_with_the_reason(kafka
     asyncio.run(story())
 
 
-def test_a_dead_letter_is_structured_unless_it_fits_in_binary_mode_alone(kafka):
+def test_kaf_008_a_dead_letter_is_structured_unless_it_fits_in_binary_mode_alone(kafka):
     large = kafka.event(1, data=b"x" * 900, datacontenttype="image/png")
     assert content.of_dead_letter(large, 2000) == content.as_structured(large)
     assert content.of_dead_letter(large, 1300) == content.as_binary(large)
@@ -192,7 +192,7 @@ def test_a_dead_letter_is_structured_unless_it_fits_in_binary_mode_alone(kafka):
 
 
 @pytest.mark.parametrize("key_size", [0, content.KEY_ROOM, 5000])
-def test_a_long_key_counts_twice_since_the_record_has_it_too(kafka, key_size):
+def test_kaf_021_a_long_key_counts_twice_since_the_record_has_it_too(kafka, key_size):
     event = kafka.event(1, "k" * key_size) if key_size else kafka.event(1)
     size = len(structured.encode(event)) + max(0, key_size - content.KEY_ROOM)
     assert isinstance(content.encode(event, "structured", size), Content)

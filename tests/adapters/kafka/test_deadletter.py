@@ -63,7 +63,7 @@ def test_the_end_of_the_last_lease_makes_a_dead_letter(kafka):
     asyncio.run(story())
 
 
-def test_what_expired_and_what_is_no_event_are_dead_lettered_unseen(kafka):
+def test_kaf_011_what_expired_and_what_is_no_event_are_dead_lettered_unseen(kafka):
     async def story():
         topic, dead = await topics(kafka)
         policy = Policy(dead_letter=dead)
@@ -83,7 +83,7 @@ def test_what_expired_and_what_is_no_event_are_dead_lettered_unseen(kafka):
     asyncio.run(story())
 
 
-def test_dlq_007_without_a_dead_letter_topic_what_is_no_event_stops_its_key_and_stays(kafka):
+def test_kaf_011_and_dlq_007_without_a_dead_letter_topic_what_is_no_event_stops_its_key_and_stays(kafka):
     async def story():
         topic = await kafka.topic()
         async with kafka.broker() as broker:

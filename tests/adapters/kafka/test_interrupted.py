@@ -118,15 +118,29 @@ class Interrupted(Exception):
     """The owner stands still here."""
 
 
+def stands_still(session, request_, answered, moments):
+    """Transactions whose owner, the session, says nothing more from that request on until it may go on."""
+    original = Transactions.__dict__["_say"]
+    standing, going_on = moments
+
+    async def say(self, node, request):
+        mine = session._letters._transactions.get(0) is self
+        if not mine or not type(request).__name__.startswith(request_) or standing.is_set():
+            return await original(self, node, request)
+        answer = await original(self, node, request) if answered else None
+        standing.set()
+        await going_on.wait()
+        return answer if answered else await original(self, node, request)
+
+    return say
+
+
 @pytest.mark.parametrize("request_", ["AddPartitionsToTxn", "AddOffsetsToTxn", "TxnOffsetCommit", "EndTxn"])
 @pytest.mark.parametrize("answered", [False, True])
-def test_dlq_004_whoever_takes_over_an_interrupted_dead_letter_makes_it_one(
-    kafka, monkeypatch, request_, answered
-):
+def test_kaf_035_kaf_036_kaf_037_and_dlq_004_one_or_none(kafka, monkeypatch, request_, answered):
     """The first owner gets as far as a request, which the broker carries out (answered) or not, and stands
     still while another takes over; then it goes on."""
-    standing, going_on = asyncio.Event(), asyncio.Event()
-    original = Transactions.__dict__["_say"]
+    moments = standing, going_on = asyncio.Event(), asyncio.Event()
 
     async def story():
         topic, dead = await kafka.topic(), await kafka.topic()
@@ -137,18 +151,7 @@ def test_dlq_004_whoever_takes_over_an_interrupted_dead_letter_makes_it_one(
             async with one.subscribe(topic, group="g", policy=policy) as first:
                 held = [await kafka.next(first) for _ in range(3)]
                 await held[0].ack()
-                session = first
-
-                async def say(self, node, request):
-                    mine = session._letters._transactions.get(0) is self
-                    if not mine or not type(request).__name__.startswith(request_) or standing.is_set():
-                        return await original(self, node, request)
-                    answer = await original(self, node, request) if answered else None
-                    standing.set()
-                    await going_on.wait()
-                    return answer if answered else await original(self, node, request)
-
-                monkeypatch.setattr(Transactions, "_say", say)
+                monkeypatch.setattr(Transactions, "_say", stands_still(first, request_, answered, moments))
                 rejecting = asyncio.ensure_future(held[1].reject("bad"))
                 await standing.wait()
                 await first._membership.stop()  # as a process that stands still: it gives no sign of life

@@ -80,7 +80,7 @@ def run(story):
     asyncio.run(asyncio.wait_for(story(), 5))
 
 
-def test_records_go_together_while_one_is_under_way_and_in_their_order():
+def test_kaf_018_records_go_together_while_one_is_under_way_and_in_their_order():
     async def story():
         script = Script(10, 11)
         lane = Lane(script, 3, SIZE)
@@ -104,7 +104,7 @@ def test_the_offset_of_a_duplicate_whose_place_is_forgotten_is_not_known():
 @pytest.mark.parametrize(
     "failure", [CONNECTION, kafka.RequestTimedOutError(), ConnectionResetError(), asyncio.TimeoutError()]
 )
-def test_what_may_be_stored_is_sent_again_as_it_was(failure):
+def test_kaf_017_what_may_be_stored_is_sent_again_as_it_was(failure):
     async def story():
         script = Script(failure, kafka.NotLeaderForPartitionError, kafka.UnknownTopicOrPartitionError, 7)
         lane = Lane(script, 0, SIZE)
@@ -156,7 +156,9 @@ def test_a_broker_that_has_other_numbers_gets_new_ones_and_nothing_is_lost(answe
 @pytest.mark.parametrize(
     "answer", [*OUT_OF_STEP, kafka.MessageSizeTooLargeError, kafka.TopicAuthorizationFailedError]
 )
-def test_a_refusal_after_a_try_that_may_have_been_stored_is_indeterminate_and_stops_nobody(answer):
+def test_kaf_017_and_kaf_019_refused_after_a_try_that_may_be_stored_is_indeterminate_and_stops_nobody(
+    answer,
+):
     async def story():
         script = Script(CONNECTION, answer)
         lane = Lane(script, 0, SIZE)
@@ -179,7 +181,7 @@ def test_a_refusal_after_a_try_that_may_have_been_stored_is_indeterminate_and_st
         (kafka.PolicyViolationError, "invalid"),
     ],
 )
-def test_a_refusal_is_certain_and_the_next_one_has_the_same_numbers(answer, kind):
+def test_kaf_019_a_refusal_is_certain_and_the_next_one_has_the_same_numbers(answer, kind):
     async def story():
         script = Script(answer, 5)
         lane = Lane(script, 0, SIZE)
@@ -194,7 +196,7 @@ def test_a_refusal_is_certain_and_the_next_one_has_the_same_numbers(answer, kind
 @pytest.mark.parametrize(
     "answer", [kafka.UnknownError, kafka.CorruptRecordException, kafka.KafkaStorageError]
 )
-def test_an_answer_that_nobody_knows_is_tried_again_until_nobody_waits(answer):
+def test_kaf_019_an_answer_that_nobody_knows_is_tried_again_until_nobody_waits(answer):
     async def story():
         script = Script(*[answer] * 3)
         lane = Lane(script, 0, SIZE)
@@ -219,7 +221,7 @@ def test_a_batch_that_is_too_large_is_cut_until_it_fits():
 
 
 @pytest.mark.parametrize("uncertain", [False, True])
-def test_the_end_of_the_topic_is_told_to_all_who_wait_as_it_is(uncertain):
+def test_kaf_019_the_end_of_the_topic_is_told_to_all_who_wait_as_it_is(uncertain):
     async def story():
         failure = CONNECTION if uncertain else kafka.UnknownTopicOrPartitionError
         script = Script(failure, looks=[Rejected("no-topic", "gone")])

@@ -21,7 +21,7 @@ async def shared(session, partitions, within=5.0):
         await asyncio.sleep(0.01)
 
 
-def test_adp_008_what_is_unsettled_goes_to_another_member_at_once(kafka):
+def test_kaf_025_and_adp_008_what_is_unsettled_goes_to_another_member_at_once(kafka):
     async def story():
         topic = await kafka.topic(partitions=4)
         async with kafka.broker(**QUICK) as one, kafka.broker(**QUICK) as two:
@@ -41,7 +41,7 @@ def test_adp_008_what_is_unsettled_goes_to_another_member_at_once(kafka):
     asyncio.run(story())
 
 
-def test_partitions_are_shared_and_what_stays_is_not_disturbed(kafka):
+def test_kaf_022_partitions_are_shared_and_what_stays_is_not_disturbed(kafka):
     async def story():
         topic = await kafka.topic(partitions=4)
         policy = Policy(ack_timeout=30)
@@ -107,7 +107,7 @@ def test_a_settled_delivery_is_not_returned(kafka):
     asyncio.run(story())
 
 
-def test_reservations_that_nobody_took_are_no_attempts(kafka):
+def test_kaf_031_reservations_that_nobody_took_are_no_attempts(kafka):
     async def story():
         topic = await kafka.topic(partitions=2)
         async with kafka.broker() as broker:

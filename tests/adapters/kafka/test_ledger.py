@@ -8,9 +8,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from eventproof.adapters.kafka.ledger import Ledger, Terms
+from eventproof.adapters.kafka.ledger import Ledger
 from eventproof.adapters.kafka.progress import LIMIT, Progress, decode, encode
 from eventproof.adapters.kafka.slot import State
+from eventproof.adapters.kafka.terms import Terms
 
 POLICY = "0123456789abcdef"
 LEASE, HOLD, SKEW = 5.0, 1.0, 1_700_000_000.0
@@ -180,7 +181,7 @@ TestOwners = Owners.TestCase
 TestOwners.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
 
 
-def test_a_blocked_key_leaves_room_for_the_first_of_all():
+def test_kaf_027_a_blocked_key_leaves_room_for_the_first_of_all():
     ledger = ledger_at(Progress(0, POLICY))
     for offset in range(4000):
         ledger.admit(offset, "hot" if offset % 2 == 0 else f"k{offset}", offset, 10, 0.0)
@@ -196,7 +197,7 @@ def test_a_blocked_key_leaves_room_for_the_first_of_all():
     assert ledger.offset == 4000
 
 
-def test_a_failing_key_stops_the_others_only_where_the_text_is_full():
+def test_kaf_027_a_failing_key_stops_the_others_only_where_the_text_is_full():
     ledger = ledger_at(Progress(0, POLICY))
     for offset in range(4000):
         ledger.admit(offset, "hot" if offset % 2 == 0 else None, offset, 10, 0.0)
@@ -244,7 +245,7 @@ def test_a_reservation_that_waited_too_long_is_confirmed_again():
     assert slot.attempt == 1
 
 
-def test_what_was_reserved_and_not_handed_out_was_no_attempt():
+def test_kaf_031_what_was_reserved_and_not_handed_out_was_no_attempt():
     ledger = ledger_at(Progress(0, POLICY))
     for offset in range(3):
         ledger.admit(offset, None, offset, 10, 0.0)

@@ -39,7 +39,7 @@ def in_order(events, keys):
     return len(by_key) == keys and all(data == sorted(data) for data in by_key.values())
 
 
-def test_grp_003_and_grp_004_what_a_killed_member_had_goes_to_another_in_order(kafka):
+def test_kaf_032_grp_003_and_grp_004_what_a_killed_member_had_goes_to_another_in_order(kafka):
     async def story():
         topic = await kafka.topic(partitions=4)
         policy = Policy(ack_timeout=2)
@@ -73,7 +73,7 @@ def test_grp_003_and_grp_004_what_a_killed_member_had_goes_to_another_in_order(k
     asyncio.run(story())
 
 
-def test_grp_006_and_grp_007_a_frozen_member_is_fenced_and_holds_nobody_up(kafka):
+def test_kaf_024_grp_006_and_grp_007_a_frozen_member_is_fenced_and_holds_nobody_up(kafka):
     async def story():
         topic = await kafka.topic(partitions=2)
         policy = Policy(ack_timeout=1.5)
@@ -107,7 +107,7 @@ def test_grp_006_and_grp_007_a_frozen_member_is_fenced_and_holds_nobody_up(kafka
     asyncio.run(story())
 
 
-def test_dlv_006_a_member_that_stood_still_hands_out_nothing_that_is_anothers(kafka):
+def test_kaf_023_and_dlv_006_a_member_that_stood_still_hands_out_nothing_that_is_anothers(kafka):
     """It waits for an event when it is frozen; one is published, and goes to the other member."""
 
     async def story():
@@ -139,7 +139,9 @@ def test_dlv_006_a_member_that_stood_still_hands_out_nothing_that_is_anothers(ka
     asyncio.run(story())
 
 
-def test_red_007_attempts_outlive_members_that_are_killed_and_the_last_one_makes_a_dead_letter(kafka):
+def test_kaf_030_and_red_007_attempts_outlive_members_that_are_killed_and_the_last_one_makes_a_dead_letter(
+    kafka,
+):
     async def story():
         topic, dead = await kafka.topic(), await kafka.topic()
         policy = Policy(ack_timeout=0.2, max_attempts=3, dead_letter=dead)

@@ -39,7 +39,9 @@ def sockets_to(port):
 
 
 @pytest.mark.parametrize("harm", ["killed", "frozen"])
-def test_a_publish_to_a_broker_that_is_gone_is_indeterminate_in_time_and_later_ones_are_stored(mortal, harm):
+def test_kaf_020_a_publish_to_a_broker_that_is_gone_is_indeterminate_in_time_and_later_ones_are_stored(
+    mortal, harm
+):
     async def story():
         kafka = Kafka(mortal.url)
         topic = await kafka.topic(f"gone {harm}")
@@ -104,7 +106,7 @@ class Traffic:
 
 
 @pytest.mark.parametrize("harm", ["killed", "frozen", "restarted"])
-def test_what_is_confirmed_over_an_outage_is_stored_once_and_in_order(mortal, harm):
+def test_kaf_017_and_kaf_018_what_is_confirmed_over_an_outage_is_stored_once_and_in_order(mortal, harm):
     async def story():
         kafka = Kafka(mortal.url)
         topic = await kafka.topic(f"over {harm}")
@@ -194,7 +196,9 @@ def cluster():
 
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("harm", ["killed", "frozen"])
-def test_what_is_confirmed_over_the_loss_of_the_leading_node_is_stored_once_and_in_order(cluster, harm):
+def test_kaf_016_what_is_confirmed_over_the_loss_of_the_leading_node_is_stored_once_and_in_order(
+    cluster, harm
+):
     async def story():
         kafka = Kafka(cluster.url)
         topic = await kafka.topic(f"led {harm}", replicas=3)

@@ -23,17 +23,17 @@ from eventproof.adapters.kafka.partitioning import murmur2, partition
         (b"abc", 479470107),
     ],
 )
-def test_the_hash_is_that_of_kafkas_own_client(key, found):
+def test_kaf_004_the_hash_is_that_of_kafkas_own_client(key, found):
     assert murmur2(key) == found & 0xFFFFFFFF
 
 
 @given(st.binary(max_size=40), st.integers(1, 2000))
-def test_the_partition_is_that_of_the_default_partitioner(key, count):
+def test_kaf_004_the_partition_is_that_of_the_default_partitioner(key, count):
     everything = list(range(count))
     assert partition(key, count) == DefaultPartitioner()(key, everything, everything)
 
 
-def test_a_key_has_one_partition_and_so_has_an_event_without_one(kafka):
+def test_kaf_004_and_kaf_005_a_key_has_one_partition_and_so_has_an_event_without_one(kafka):
     async def story():
         topic = await kafka.topic(partitions=5)
         places = {}
@@ -56,7 +56,7 @@ def test_a_key_has_one_partition_and_so_has_an_event_without_one(kafka):
         assert all(places[record.key.decode()] == {number} for record in records if record.key is not None)
 
 
-def test_the_default_client_agrees(kafka):
+def test_kaf_004_the_default_client_agrees(kafka):
     async def story():
         topic = await kafka.topic(partitions=7)
         async with kafka.broker() as broker, kafka.raw() as theirs:

@@ -23,7 +23,7 @@ SETTINGS = {
 }
 
 
-def test_a_topic_has_the_settings_that_claims_stand_on(kafka):
+def test_kaf_013_a_topic_has_the_settings_that_claims_stand_on(kafka):
     async def story():
         made = await provision(kafka.url, "as made", partitions=3)
         kept = await provision(kafka.url, "kept", partitions=1, retention=1.5)
@@ -36,7 +36,7 @@ def test_a_topic_has_the_settings_that_claims_stand_on(kafka):
     asyncio.run(story())
 
 
-def test_a_topic_that_is_as_wanted_is_found_and_another_is_a_conflict(kafka):
+def test_kaf_014_a_topic_that_is_as_wanted_is_found_and_another_is_a_conflict(kafka):
     async def story():
         for _ in range(2):
             await provision(kafka.url, "twice", partitions=2, retention=60)
@@ -52,7 +52,7 @@ def test_a_topic_that_is_as_wanted_is_found_and_another_is_a_conflict(kafka):
     asyncio.run(story())
 
 
-def test_a_topic_that_somebody_else_made_otherwise_is_a_conflict(kafka):
+def test_kaf_014_a_topic_that_somebody_else_made_otherwise_is_a_conflict(kafka):
     async def story():
         admin = AIOKafkaAdminClient(bootstrap_servers=kafka.servers)
         await admin.start()

@@ -44,7 +44,7 @@ async def publishing(kafka, **options):
         yield broker, topic
 
 
-def test_a_receipt_names_the_place_and_a_second_copy_has_another(kafka):
+def test_kaf_016_a_receipt_names_the_place_and_a_second_copy_has_another(kafka):
     async def story():
         async with publishing(kafka) as (broker, topic):
             receipts = [await broker.publish(topic, kafka.event(1)) for _ in range(2)]
@@ -54,7 +54,7 @@ def test_a_receipt_names_the_place_and_a_second_copy_has_another(kafka):
     asyncio.run(story())
 
 
-def test_a_position_is_where_the_event_is(kafka):
+def test_kaf_016_a_position_is_where_the_event_is(kafka):
     async def story():
         topic = await kafka.topic(partitions=3)
         async with kafka.broker() as broker:
@@ -69,7 +69,7 @@ def test_a_position_is_where_the_event_is(kafka):
 
 
 @pytest.mark.parametrize("size", [1, 2000])
-def test_overlapping_publishes_keep_their_order_from_the_first_one_on(kafka, size):
+def test_kaf_018_overlapping_publishes_keep_their_order_from_the_first_one_on(kafka, size):
     """The first one has to find the topic; later ones wait for room, and others come meanwhile."""
 
     async def story():
@@ -87,7 +87,7 @@ def test_overlapping_publishes_keep_their_order_from_the_first_one_on(kafka, siz
     asyncio.run(story())
 
 
-def test_an_unknown_topic_is_refused_for_certain_and_found_once_it_is_made(kafka):
+def test_kaf_019_an_unknown_topic_is_refused_for_certain_and_found_once_it_is_made(kafka):
     async def story():
         async with kafka.broker() as broker:
             for refused in await asyncio.gather(
@@ -101,7 +101,7 @@ def test_an_unknown_topic_is_refused_for_certain_and_found_once_it_is_made(kafka
     asyncio.run(story())
 
 
-def test_no_topic_is_made_by_looking_for_it(kafka):
+def test_kaf_015_no_topic_is_made_by_looking_for_it(kafka):
     """Also where the broker makes one for whoever asks."""
 
     async def story():
@@ -125,7 +125,7 @@ def test_no_topic_is_made_by_looking_for_it(kafka):
     asyncio.run(story())
 
 
-def test_a_topic_that_is_removed_meanwhile_refuses_for_certain_and_at_once(kafka):
+def test_kaf_019_a_topic_that_is_removed_meanwhile_refuses_for_certain_and_at_once(kafka):
     async def story():
         async with publishing(kafka) as (broker, topic):
             await broker.publish(topic, kafka.event(1))
@@ -139,7 +139,7 @@ def test_a_topic_that_is_removed_meanwhile_refuses_for_certain_and_at_once(kafka
 
 
 @pytest.mark.parametrize("partitions", [1, 3])
-def test_what_was_given_up_is_not_written_into_a_topic_that_was_made_again(kafka, partitions):
+def test_kaf_020_what_was_given_up_is_not_written_into_a_topic_that_was_made_again(kafka, partitions):
     async def story():
         async with publishing(kafka) as (broker, topic):
             await broker.publish(topic, kafka.event(1, "k"))
@@ -186,7 +186,7 @@ def measure(event, mode):
 
 @pytest.mark.parametrize("mode", ["structured", "binary"])
 @pytest.mark.parametrize("key", [None, "é" * 500])
-def test_events_up_to_the_claimed_limit_are_taken_with_their_dead_letter_and_beyond_it_refused(
+def test_kaf_021_events_up_to_the_claimed_limit_are_taken_with_their_dead_letter_and_beyond_it_refused(
     kafka, mode, key
 ):
     async def story():
@@ -220,7 +220,7 @@ def buried(event):
     )
 
 
-def test_the_brokers_limit_is_that_of_a_batch_and_a_refused_one_stops_nobody(kafka):
+def test_kaf_021_the_brokers_limit_is_that_of_a_batch_and_a_refused_one_stops_nobody(kafka):
     async def story():
         async with publishing(kafka, deadline=20.0) as (broker, topic):
             producer, largest = broker._producer, await largest_batch(broker._link)

@@ -113,7 +113,7 @@ def test_grp_001_each_group_gets_every_event_and_dur_002_a_late_one_from_the_sta
     asyncio.run(story())
 
 
-def test_dur_001_latest_begins_at_the_first_subscribe_and_dur_003_stays_there(kafka):
+def test_kaf_029_dur_001_latest_begins_at_the_first_subscribe_and_dur_003_stays_there(kafka):
     async def story():
         topic = await kafka.topic(partitions=3)
         policy = Policy(start="latest")
@@ -148,7 +148,7 @@ def test_dlv_002_a_filter_takes_exact_types_and_all_below_a_dot(kafka):
     asyncio.run(story())
 
 
-def test_grp_002_another_policy_of_a_group_is_refused(kafka):
+def test_kaf_028_and_grp_002_another_policy_of_a_group_is_refused(kafka):
     async def story():
         topic = await kafka.topic(partitions=2)
         async with kafka.broker() as broker:
@@ -168,7 +168,7 @@ def test_grp_002_another_policy_of_a_group_is_refused(kafka):
     asyncio.run(story())
 
 
-def test_grp_002_of_two_first_members_with_two_policies_one_is_refused(kafka):
+def test_kaf_028_and_grp_002_of_two_first_members_with_two_policies_one_is_refused(kafka):
     async def story():
         topic = await kafka.topic(partitions=4)
         both, outcomes = asyncio.Barrier(2) if hasattr(asyncio, "Barrier") else None, []
@@ -190,7 +190,7 @@ def test_grp_002_of_two_first_members_with_two_policies_one_is_refused(kafka):
     asyncio.run(story())
 
 
-def test_members_may_join_at_the_same_time(kafka):
+def test_kaf_029_members_may_join_at_the_same_time(kafka):
     async def story():
         topic = await kafka.topic(partitions=4)
 
@@ -282,7 +282,7 @@ def test_flw_002_what_expired_is_not_delivered(kafka):
 
 
 @pytest.mark.parametrize(("window", "handed_out"), [(120.0, [1, 2, 3]), (0.0, [1, 2, 2, 3])])
-def test_dup_005_a_second_copy_within_the_window_is_not_handed_out(kafka, window, handed_out):
+def test_kaf_038_and_dup_005_a_second_copy_within_the_window_is_not_handed_out(kafka, window, handed_out):
     async def story():
         topic = await kafka.topic()
         async with kafka.broker(window=window) as broker:
@@ -301,7 +301,7 @@ def test_dup_005_a_second_copy_within_the_window_is_not_handed_out(kafka, window
 
 
 @pytest.mark.parametrize("another_member", [False, True])
-def test_red_001_what_expired_unseen_does_not_stand_for_its_repetition(kafka, another_member):
+def test_kaf_040_and_red_001_what_expired_unseen_does_not_stand_for_its_repetition(kafka, another_member):
     async def story():
         topic = await kafka.topic()
         past = {"expirytime": "2020-01-01T00:00:00Z"}

@@ -33,7 +33,7 @@ def test_red_002_a_nack_waits_for_its_delay_or_the_policys(kafka):
     asyncio.run(story())
 
 
-def test_red_008_and_red_007_delays_and_attempts_outlive_the_member(kafka):
+def test_kaf_032_red_008_and_red_007_delays_and_attempts_outlive_the_member(kafka):
     async def story():
         topic = await kafka.topic()
         async with kafka.broker() as broker:
@@ -48,7 +48,7 @@ def test_red_008_and_red_007_delays_and_attempts_outlive_the_member(kafka):
     asyncio.run(story())
 
 
-def test_acks_out_of_order_and_attempts_are_kept_beyond_the_members(kafka):
+def test_kaf_026_acks_out_of_order_and_attempts_are_kept_beyond_the_members(kafka):
     async def story():
         topic = await kafka.topic()
         policy = Policy(backoff=(0.0,))
