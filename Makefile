@@ -1,4 +1,4 @@
-# Two commands for a newcomer: `make conformance BROKER=nats` and `make test`.
+# Two commands for a newcomer: `make conformance BROKER=nats` (or `kafka`) and `make test`.
 
 BROKER ?= nats
 TIER ?= core
@@ -16,7 +16,7 @@ help:
 	@echo "make selftest    show that every rule catches a broken broker"
 	@echo "make memory      10^5 generated histories of the correct memory broker: no failure"
 	@echo "make lies        real mistakes with NATS, each caught on a real server"
-	@echo "make soak BROKER=nats TIER=core RUNS=30   so many runs in the background; again: how far they are, or go on"
+	@echo "make soak BROKER=nats|kafka TIER=core RUNS=30   so many runs in the background; again: how far they are, or go on"
 	@echo "make bench       the NATS adapter beside bare nats-py and FastStream [ARGS='--rounds N --events N --save']"
 	@echo "make format      format the code"
 

@@ -29,6 +29,7 @@ AREAS = {
     "JSN": "bindings/json.md",
     "MEM": "bindings/memory.md",
     "NAT": "bindings/nats.md",
+    "KAF": "bindings/kafka.md",
 }
 _SPAN = re.compile(r"`([^`]+)`")
 _ID = re.compile(r"\[([A-Z]{3}-\d{3})\]")
