@@ -27,7 +27,10 @@ async def close(client: AIOKafkaClient) -> None:
 
 async def stop(consumer: AIOKafkaConsumer) -> None:
     """Close a consumer's connections and its tasks."""
-    await _end(consumer._client, consumer.stop())  # noqa: SLF001 - nothing public tells
+    client = consumer._client  # noqa: SLF001 - nothing public tells
+    await _end(client, consumer.stop())
+    if client._sync_task is not None:  # noqa: SLF001
+        await _end(client, client.close())  # which stopping did not come to
 
 
 async def _end(client: AIOKafkaClient, act: Coroutine[Any, Any, None]) -> None:

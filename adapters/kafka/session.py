@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any, Final
 
 from eventproof.adapters.errors import EventproofError
@@ -81,19 +81,23 @@ class Session:
 
         Raises Rejected (`conflict`, `forbidden`), Indeterminate.
         """
-        while True:
-            try:
-                await asyncio.gather(self._coordinator.open(), self._intake.open())
-            except FOREIGN as error:  # noqa: PERF203
-                log.info("group %s: %s", self._group.name, told(error))
-                await asyncio.sleep(RETRY)
-            else:
-                break
+        await asyncio.gather(self._reach(self._coordinator.open), self._reach(self._intake.open))
         self._membership.start()
         if begun:
             self._holdings.begun.set()
         else:
             await self._begin()
+
+    async def _reach(self, opening: Callable[[], Awaitable[None]]) -> None:
+        """Each is tried again by itself: where one of two fails, the other one would go on unseen."""
+        while True:
+            try:
+                await opening()
+            except FOREIGN as error:  # noqa: PERF203
+                log.info("group %s: %s", self._group.name, told(error))
+                await asyncio.sleep(RETRY)
+            else:
+                return
 
     async def close(self) -> None:
         """Leave: what is unsettled goes back, so that others have it at once."""
