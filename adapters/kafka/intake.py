@@ -129,6 +129,9 @@ class Intake:
             except FOREIGN as error:
                 log.info("reading %s: %s", self._topic, told(error))
                 await asyncio.sleep(RETRY)
+            except UnicodeDecodeError as error:  # of a header's name: the client library cannot read past it
+                self._gone(Rejected("invalid", f"a record of {self._topic} cannot be read: {told(error)}"))
+                return
 
     async def _read(self, hungry: Mapping[TopicPartition, Feed]) -> None:
         polling = asyncio.ensure_future(self._consumer.getmany(*hungry, timeout_ms=round(POLL * 1000)))

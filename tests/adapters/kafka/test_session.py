@@ -333,3 +333,25 @@ def test_records_that_are_no_events_to_the_group_do_not_hold_up_its_place(kafka)
             assert session._committer.accounts[0].ledger.offset == 301
 
     asyncio.run(story())
+
+
+def test_adp_002_a_record_that_the_client_cannot_read_ends_the_session_with_a_reason(kafka, monkeypatch):
+    """A header whose name is not UTF-8: each read of its partition raises, for ever."""
+
+    async def getmany(*_, **__):
+        return b"\xff".decode()
+
+    async def story():
+        topic = await kafka.topic()
+        async with kafka.broker() as broker, broker.subscribe(topic, group="g") as session:
+            monkeypatch.setattr(session._intake._consumer, "getmany", getmany)
+
+            async def going_on():
+                while True:  # one read is under way already
+                    await broker.publish(topic, kafka.event())
+                    await (await kafka.next(session)).ack()
+
+            with pytest.raises(SessionLost, match="cannot be read"):
+                await going_on()
+
+    asyncio.run(story())
