@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import defaultdict
+from itertools import count
 
 import pytest
 
@@ -168,9 +169,11 @@ def test_a_member_that_lost_what_it_held_has_room_for_the_partitions_that_it_kee
         policy = Policy(ack_timeout=20, max_in_flight=1)
         async with kafka.broker() as broker, broker.subscribe(topic, group="g", policy=policy) as session:
             keys = {}
-            while len(keys) < 2:
-                key = f"k{len(keys)}{asyncio.get_running_loop().time()}"
-                receipt = await broker.publish(topic, kafka.event(0, key))
+            for number in count(10):  # each another event: a copy in the same partition is not handed out
+                if len(keys) == 2:
+                    break
+                key = f"k{number}"
+                receipt = await broker.publish(topic, kafka.event(number, key))
                 await (await kafka.next(session)).ack()
                 keys[receipt.partition] = key
             await broker.publish(topic, kafka.event(1, keys[1]))
