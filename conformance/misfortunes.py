@@ -53,10 +53,13 @@ def befallen(numbers: Numbers, scenario: Scenario) -> Scenario:
         tuple(_doubting(step, pipelined=pipelined) for step in steps) for steps in scenario.publishers
     )
     scenario = replace(scenario, behaviours=_more(numbers, scenario))
-    faults = [_of_broker(numbers, count, any(any(_wanted(scenario, one)) for one in scenario.groups))]
-    if numbers.below(8) >= UNBEFALLEN:
-        scenario, of_consumers = _with_fallen(numbers, scenario)
-        faults += of_consumers
+    group, wanted = _busiest(scenario)
+    faults = [_of_broker(numbers, count, len(wanted))]
+    if faults[0].after == "nack.ok":  # one of the two may be in the hands of a consumer that is killed
+        scenario = _nacked(scenario, group, wanted[:2])
+    if wanted and numbers.below(8) >= UNBEFALLEN:
+        scenario, of_consumer = _with_fallen(numbers, scenario, group, wanted)
+        faults.append(of_consumer)
     topics = tuple(replace(one, window=one.window and one.window + LONGER) for one in scenario.topics)
     return replace(scenario, topics=topics, publishers=publishers, faults=tuple(faults))
 
@@ -126,10 +129,10 @@ def _more(numbers: Numbers, scenario: Scenario) -> tuple[Behaviour, ...]:
     return tuple(found.values())
 
 
-def _of_broker(numbers: Numbers, count: int, settled: bool) -> Fault:
-    """settled: whether there are settlements that it can wait for."""
-    do, after = numbers.pick(BEFALLS), numbers.pick(MOMENTS) if settled else MOMENTS[0]
-    most = count * 3 // 4 if after == "publish.invoke" else count // 4 if after != "nack.ok" else 1
+def _of_broker(numbers: Numbers, count: int, settled: int) -> Fault:
+    """count: publishes. settled: events with settlements that it can wait for."""
+    do, after = numbers.pick(BEFALLS), numbers.pick(MOMENTS) if settled > 1 else MOMENTS[0]
+    most = count * 3 // 4 if after == "publish.invoke" else settled // 4 if after != "nack.ok" else 1
     return Fault(
         do=do,
         after=after,
@@ -145,23 +148,33 @@ def _ticks(do: Literal["kill", "freeze", "restart"], number: int) -> int | None:
     return choices[number % len(choices)]
 
 
-def _with_fallen(numbers: Numbers, scenario: Scenario) -> tuple[Scenario, Sequence[Fault]]:
-    """The scenario with a fault of a consumer in the group that gets most; none if no group gets anything."""
-    wanted = [list(_wanted(scenario, group)) for group in scenario.groups]
-    number = max(range(len(wanted)), key=lambda n: len(wanted[n]))
-    if not wanted[number]:
-        return scenario, ()
-    company = _company(scenario.groups[number], len(scenario.publishes))
-    fault, behaviours = _of_consumer(numbers, number, len(wanted[number])), scenario.behaviours
+def _with_fallen(
+    numbers: Numbers, scenario: Scenario, group: int, wanted: Sequence[int]
+) -> tuple[Scenario, Fault]:
+    """The scenario with a fault of a consumer in the group, which gets the events of the calls."""
+    company = _company(scenario.groups[group], len(scenario.publishes))
+    fault = _of_consumer(numbers, group, len(wanted))
     if fault.after == "nack.ok":
-        first = Behaviour(group=number, call=wanted[number][0], acts=(WAIT,))
-        others = (one for one in behaviours if (one.group, one.call) != (number, first.call))
-        behaviours = (first, *others)
-    groups = (*scenario.groups[:number], company, *scenario.groups[number + 1 :])
-    return replace(scenario, groups=groups, behaviours=behaviours), (fault,)
+        scenario = _nacked(scenario, group, wanted[:1])
+    groups = (*scenario.groups[:group], company, *scenario.groups[group + 1 :])
+    return replace(scenario, groups=groups), fault
 
 
-def _wanted(scenario: Scenario, group: Group) -> Iterator[int]:
+def _nacked(scenario: Scenario, group: int, calls: Sequence[int]) -> Scenario:
+    """The same, where the group gives the events of the calls back first."""
+    first = (Behaviour(group=group, call=call, acts=(WAIT,)) for call in calls)
+    others = (one for one in scenario.behaviours if one.group != group or one.call not in calls)
+    return replace(scenario, behaviours=(*first, *others))
+
+
+def _busiest(scenario: Scenario) -> tuple[int, Sequence[int]]:
+    """The group that gets most, and the calls of which it surely gets the events."""
+    wanted = [list(surely_got(scenario, group)) for group in scenario.groups]
+    number = max(range(len(wanted)), key=lambda n: len(wanted[n]))
+    return number, wanted[number]
+
+
+def surely_got(scenario: Scenario, group: Group) -> Iterator[int]:
     """Calls of which a group that was there from the start surely gets the events: none for one that begins
     later."""
     policy, seen = Wanted(types=group.policy.types), set[int]()

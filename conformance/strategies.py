@@ -195,10 +195,10 @@ def _repeat(
     )
 
 
-def generate(count: int, at: int, *, led: int = 0) -> list[Scenario]:
+def generate(count: int, at: int, *, led: int = 0, before: int = 0) -> list[Scenario]:
     """`count` scenarios for a seed, no two of one structure: the same ones each time, with the same
     version of Hypothesis. led: with faults of consumers, and in one scenario of so many one of the broker;
-    its kinds take turns."""
+    its kinds take turns. before: scenarios of the run that were generated already."""
     found: dict[bytes, Scenario] = {}
     while len(found) < count:
         for scenario in _generate(count - len(found) + SPARE, at, faults=led > 0):
@@ -207,7 +207,10 @@ def generate(count: int, at: int, *, led: int = 0) -> list[Scenario]:
     chosen = list(found.values())[:count]
     if not led:
         return chosen
-    return [without_broker_faults(one) if n % led else in_turn(one, n // led) for n, one in enumerate(chosen)]
+    return [
+        without_broker_faults(one) if n % led else in_turn(one, n // led)
+        for n, one in enumerate(chosen, before)
+    ]
 
 
 SPARE = 50  # the first ones that Hypothesis draws are the same small ones for each seed

@@ -133,7 +133,7 @@ def _chunks(
     for first in range(0, plan.count, CHUNK):
         size = min(CHUNK, plan.count - first)
         watcher.phase("drawing scenarios", 1)
-        drawn = strategies.generate(size, plan.seed + first, led=led)
+        drawn = strategies.generate(size, plan.seed + first, led=led, before=first)
         watcher.step()
         if _lacks_large(plan):
             drawn = [without_oversize(scenario) for scenario in drawn]

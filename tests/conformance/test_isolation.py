@@ -103,6 +103,14 @@ async def until(condition: Callable[[], object], seconds: float) -> None:
         await asyncio.sleep(0.02)
 
 
+def halted(began: Started) -> bool:
+    """Whether its server stands still by now, which may have been about to be started anew."""
+    for pid in began.of(SERVER):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGSTOP)
+    return bool(set(began.of(SERVER)) & set(began.stopped()))
+
+
 def left(began: Started, folder: Path, ports: list[int]) -> list[object]:
     """What of a run is still there: command lines, ports, folders."""
     open_ports = [port for port in ports if not closed(port)]
@@ -159,9 +167,8 @@ def test_cnf_015_of_a_killed_run_only_a_folder_is_left_that_the_next_one_removes
     async def story() -> None:
         async with started(tmp_path, *WORDS, "--scenarios", 40) as began:
             await until(lambda: set(began.of(DRIVER)) & set(began.stopped()), BEGINS)
+            await until(lambda: halted(began), ENDS)
             ports = began.ports()
-            os.kill(began.of(SERVER)[0], signal.SIGSTOP)
-            await until(lambda: set(began.of(SERVER)) & set(began.stopped()), ENDS)
             began.run.process.kill()
             await began.run.process.wait()
             await until(lambda: not began.processes(), ENDS)

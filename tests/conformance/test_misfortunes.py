@@ -8,7 +8,7 @@ from functools import cache
 
 import pytest
 
-from eventproof.conformance.misfortunes import LATE, bearable, without_broker_faults
+from eventproof.conformance.misfortunes import LATE, bearable, surely_got, without_broker_faults
 from eventproof.conformance.scenario import Fault, Group, Scenario, inconsistencies
 from eventproof.conformance.strategies import LED, generate, structure
 from eventproof.spec import requirements
@@ -33,6 +33,24 @@ def test_the_kinds_of_faults_of_the_broker_take_turns() -> None:
     kinds = [(fault.do, fault.ticks) for one in leads for fault in one.broker_faults]
     assert [do for do, _ in kinds] == ["kill", "kill", "freeze", "restart"] * 2
     assert all((ticks is None) == (do == "restart") for do, ticks in kinds)
+
+
+def test_the_turns_go_on_where_a_run_draws_its_scenarios_in_parts() -> None:
+    parts = [*generate(20, 3, led=4), *generate(20, 4, led=4, before=20)]
+    assert [one.broker_faults[0].do for one in parts if one.broker_faults] == [
+        "kill", "kill", "freeze", "restart", "kill", "kill", "freeze", "restart", "kill", "kill"
+    ]  # fmt: skip
+
+
+def test_a_fault_of_the_broker_that_waits_for_a_nack_has_two_to_wait_for() -> None:
+    waiting = [s for s in corpus() for fault in s.broker_faults if fault.after == "nack.ok"]
+    assert waiting
+    for scenario in waiting:
+        given_back = [(one.group, one.call) for one in scenario.behaviours if one.acts[0].do == "nack"]
+        wanted = [
+            (n, call) for n, group in enumerate(scenario.groups) for call in surely_got(scenario, group)
+        ]
+        assert len(set(given_back) & set(wanted)) > 1
 
 
 def test_a_seed_gives_the_same_faults_again() -> None:
