@@ -29,10 +29,11 @@ MOMENTS: tuple[Moment, ...] = (
     "publish.invoke", "publish.invoke", "publish.invoke", "publish.invoke",
     "ack.invoke", "ack.invoke", "ack.ok", "nack.ok",
 )  # fmt: skip
-OF_CONSUMERS: tuple[Moment, ...] = ("deliver", "deliver", "deliver", "deliver", "ack.ok", "nack.ok")
+OF_CONSUMERS: tuple[Moment, ...] = ("deliver", "deliver", "deliver", "ack.ok", "nack.ok", "nack.ok")
 TURNS = (0, 1)
 WAIT, HOLD = Act(do="nack", ticks=8), Act(do="hold", ticks=2)  # the first for longer than a broker is away
-MORE = (WAIT, WAIT, WAIT, HOLD, HOLD, HOLD, Act(do="reject"))  # what groups do besides
+FAIL = (Act(do="nack", ticks=1),) * 4
+MORE = (FAIL, (WAIT,), (WAIT,), (WAIT,), (HOLD,), (HOLD,), (HOLD,), (Act(do="reject"),))  # groups do besides
 STRUCK: Mapping[str, Literal["kill", "freeze", "restart"]] = {
     "broker.killed": "kill",
     "broker.paused": "freeze",
@@ -122,10 +123,10 @@ def _more(numbers: Numbers, scenario: Scenario) -> tuple[Behaviour, ...]:
     found = {(one.group, one.call): one for one in scenario.behaviours}
     calls = [step.call for step in scenario.publishes]
     for group, one in enumerate(scenario.groups):
-        for act in MORE:
+        for acts in MORE:
             call = calls[numbers.below(min(len(calls), BYTE))]
-            if act.do != "reject" or one.policy.max_attempts is not None:
-                found.setdefault((group, call), Behaviour(group=group, call=call, acts=(act,)))
+            if acts[0].do != "reject" or one.policy.max_attempts is not None:
+                found.setdefault((group, call), Behaviour(group=group, call=call, acts=acts))
     return tuple(found.values())
 
 

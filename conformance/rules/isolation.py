@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
 from eventproof.conformance.history.entities import NEVER, Call, Copy, Delivery, Group, Session
+from eventproof.conformance.history.faults import between
 from eventproof.conformance.history.index import Index
 from eventproof.conformance.history.owed import owed_calls
 from eventproof.conformance.history.settled import delay_asked, released
@@ -161,23 +163,52 @@ def _other(best: Best, count: int, lane: str) -> Waiting | None:
 
 def _waiting(index: Index, group: Group) -> list[Waiting]:
     """Owed events by the moment from which nothing in their own lane held them back. Whatever was handed out
-    occupies its lane, owed or not, until it is surely settled."""
+    occupies its lane, owed or not, until it is surely settled; again where a fault undid that."""
     owed = {call.number: call for call in owed_calls(index, group) if call.outcome == "ok"}
     busy: dict[str, int] = {}
+    began: dict[str, int] = {}
     found: list[Waiting] = []
-    for copy in sorted(group.copies, key=lambda copy: copy.first.i):
+
+    def waits(call: Call, lane: str, handed: int) -> None:
+        free = max(busy.get(lane, 0), _undone(index, group, began.get(lane, handed), handed))
+        found.append(Waiting(max(call.confirmed, free), handed, lane, call))
+
+    spans = [(start, end, copy) for copy in group.copies for start, end in _spans(copy)]
+    for start, end, copy in sorted(spans, key=lambda span: span[0]):
         lane = _lane(index, copy.call, copy.first.record.partition)
         if copy.call is not None and lane:
             if owed.pop(copy.call.number, None) is not None:
-                ready = max(copy.call.confirmed, busy.get(lane, 0))
-                found.append(Waiting(ready, copy.first.i, lane, copy.call))
-            busy[lane] = max(busy.get(lane, 0), copy.closed)
+                waits(copy.call, lane, start)
+            began.setdefault(lane, start)
+            busy[lane] = max(busy.get(lane, 0), end)
     for call in owed.values():
         lane = _lane(index, call, _partition(call))
         if lane:
-            found.append(Waiting(max(call.confirmed, busy.get(lane, 0)), NEVER, lane, call))
+            waits(call, lane, NEVER)
     waited = (event for event in found if event.ready < NEVER and not _with_the_fallen(index, group, event))
     return sorted(waited, key=lambda event: event.ready)
+
+
+def _spans(copy: Copy) -> Iterator[tuple[int, int]]:
+    """From when to when the copy occupied its lane: handed out until settled, and if it came again after
+    that, from then on."""
+    yield copy.first.i, copy.closed
+    again = [delivery for delivery in copy.deliveries if delivery.i > copy.closed]
+    if again:
+        acts = (act for delivery in again for act in delivery.acts if act.verb in {"ack", "reject"})
+        yield again[0].i, min((act.ended for act in acts if not act.refused), default=NEVER)
+
+
+def _undone(index: Index, group: Group, began: int, handed: int) -> int:
+    """Until when a lane that was used since `began` may be occupied by what a broker holds again, as it
+    forgot the ack in a fault before `handed`: for a lease from the end of the fault. 0 if it may not."""
+    uncovered = index.faults.uncovered("acks")
+    if not between(uncovered, began, handed):
+        return 0
+    ends = [o.until for o in index.faults.outages if began < o.i < handed and o.i in uncovered]
+    until = max(ends) + group.lease
+    until += index.slack_over(until - group.lease, until)
+    return bisect_left(index.records, until, key=lambda record: record.t) + 1
 
 
 def _with_the_fallen(index: Index, group: Group, event: Waiting) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from eventproof.adapters.claims import Flow
+from eventproof.adapters.claims import Flow, Survives
 from tests.conformance.histories import SECOND, Story, claims, policy
 from tests.conformance.rules.found import findings, found
 
@@ -167,6 +167,37 @@ def test_e8_its_own_lane_was_held_by_what_the_group_is_not_owed() -> None:
     told.wait(9)
     told.record("end")
     assert found(told) == set()
+
+
+@pytest.mark.parametrize(
+    ("survives", "since", "again", "codes"),
+    [
+        ((), 0.0, False, set()),  # the broker may hold it again, until its lease is over
+        ((), 10.0, False, {"E8"}),
+        ((), 10.0, True, set()),  # it does hold it again
+        (("broker-kill",), 0.0, False, {"E8"}),
+    ],
+)
+def test_e8_a_fault_may_undo_the_ack_that_freed_its_lane(
+    survives: tuple[str, ...], since: float, again: bool, codes: set[str]
+) -> None:
+    told = Story(claims(loss="may", survives=Survives(acks=survives)), g=policy(ack_timeout=5.0))
+    session = told.join()
+    before = told.publish("l")
+    told.ack(told.deliver(session, before))
+    told.record("broker.killed")
+    told.record("broker.ready")
+    session = told.join()
+    told.wait(since)
+    if again:
+        told.deliver(session, before)
+    bad = told.publish("k")
+    told.nack(told.deliver(session, bad), delay=DELAY)
+    told.publish("l")
+    fail(told, session, bad)
+    told.wait(20)
+    told.record("end")
+    assert found(told) == codes
 
 
 @pytest.mark.parametrize(("limit", "codes"), [(1, set()), (2, {"E8"})])
