@@ -71,7 +71,7 @@ class ForgetsDelaysOfTheKilled(Engine):
     def nack(self, group: Group, slot: Slot, token: int, delay: float | None) -> None:
         session = slot.session
         super().nack(group, slot, token, delay)
-        if session is not None and rarely(slot.copy.event.id):
+        if session is not None:
             self.nacked.setdefault(session.line, []).append((group, slot))
 
     def sever(self, line: Line) -> None:
