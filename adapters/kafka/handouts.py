@@ -59,6 +59,7 @@ class HandOuts:
         self._ahead = 0  # for a session that nobody asks nothing is reserved
         self._pace = 0
         self._pumping = False
+        self._began = False
 
     async def next(self) -> KafkaDelivery:
         """Raises SessionLost once `end` was called."""
@@ -100,6 +101,7 @@ class HandOuts:
 
     def confirmed(self) -> None:
         """A commit has told of what was reserved until it was sent."""
+        self._in_order_of_beginning()
         self._confirmed = deque(account for account in self._accounts if account.ledger.ahead)
         self._accounts.rotate(-1)
         self._waiting.wake(sum(account.ledger.ahead for account in self._confirmed))
@@ -127,6 +129,7 @@ class HandOuts:
         return None
 
     def _deliver(self, account: Account, slot: Slot) -> KafkaDelivery:
+        self._began = True
         self._pace += 1
         hand_out = HandOut(account, slot, self._group, self)
         self._handed[hand_out] = None
@@ -171,9 +174,15 @@ class HandOuts:
         self._pumping = False
         self._pump()
 
+    def _in_order_of_beginning(self) -> None:
+        """Until the first hand-out what was never attempted goes first, for the reason that `Queue` has."""
+        if not self._began:
+            self._accounts = deque(sorted(self._accounts, key=lambda account: account.ledger.retries_next))
+
     def _reserve(self, wanted: int) -> None:
+        self._in_order_of_beginning()
         now, changed = self._loop.time(), False
-        of_each = -(-wanted // max(len(self._accounts), 1))
+        of_each = max(wanted // max(len(self._accounts), 1), 1)
         for _ in range(2 * len(self._accounts)):
             account = self._accounts[0]
             self._accounts.rotate(-1)

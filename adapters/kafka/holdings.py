@@ -111,27 +111,28 @@ class Holdings:
         found = {number: decode(*place) for number, place in places.items()}
         if RECORD in found:
             self._group.check(found[RECORD])
-        for number in wanted:
-            if number not in found and (number == RECORD or RECORD in found):
-                found[number] = await self._begin(number, member)
+        if RECORD in found or RECORD in wanted:
+            new = [number for number in wanted if number not in found]
+            found |= await self._begin(new, member) if new else {}
         for number in wanted:
             if number in found and any(entry.dying for entry in found[number].touched.values()):
                 await self._letters.fence(number)
                 found[number] = await self._letters.place(number)
         return {number: found[number] for number in wanted if number in found}
 
-    async def _begin(self, number: int, member: Member) -> Progress:
-        """The start of the group on the partition, made durable."""
-        if self.begun.is_set() and number == RECORD:
+    async def _begin(self, numbers: list[int], member: Member) -> dict[int, Progress]:
+        """The start of the group on the partitions, made durable."""
+        if self.begun.is_set() and RECORD in numbers:
             raise Rejected("no-group", f"group {self._group.name} was deleted")
         latest = self._group.policy.start == "latest"
         ends = await questions.offsets(
             self._link, self._group.topic.stored_as, questions.LATEST if latest else questions.EARLIEST
         )
-        start = Progress(ends[number], self._group.digest, history=ends[number])
-        text = encode(start, round(clock.now().timestamp() * MILLISECONDS))
-        await self._coordinator.commit(member, [(number, start.offset, text)])
-        return start
+        starts = {n: Progress(ends[n], self._group.digest, history=ends[n]) for n in numbers}
+        now = round(clock.now().timestamp() * MILLISECONDS)
+        places = [(number, start.offset, encode(start, now)) for number, start in starts.items()]
+        await self._coordinator.commit(member, places)
+        return starts
 
     async def wait_until_begun(self) -> None:
         """Return once the group has begun on every partition."""

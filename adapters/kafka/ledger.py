@@ -40,10 +40,8 @@ class Ledger:
     def __init__(self, state: Progress, terms: Terms) -> None:
         self.offset = self.position = state.offset
         self.seen = Seen(terms.window, state.history if state.history >= 0 else state.offset, state.remarks)
-        self.version = self.confirmed = 0
-        self.queued_bytes = 0
+        self.version = self.confirmed = self.queued_bytes = self.ahead = 0
         self.exhausted: deque[Slot] = deque()
-        self.ahead = 0
         self._terms = terms
         self._settled = Ranges(state.settled)
         self._found = dict(state.touched)
@@ -121,12 +119,12 @@ class Ledger:
     # what goes out
 
     def reserve(self, wanted: int, now: float) -> int:
-        """Count an attempt of up to `wanted` events that are due, the earliest first, and settle the repeats
-        that are due before them. How many were counted."""
+        """Count an attempt of up to `wanted` events that are due, and settle the repeats that are due before
+        them. How many were counted."""
         self._queue.wake(now)
         limit, reserved = self._terms.max_attempts, 0
-        while reserved < wanted and self.has_ready:
-            slot = self._queue.pop()
+        while reserved < wanted and (slot := self._queue.first(self._has_room)) is not None:
+            self._queue.take(slot)
             if slot.attempt == 0 and slot.copy is not None and self.seen.repeats(slot.copy):
                 self.settle(slot, now)
                 continue
@@ -161,8 +159,13 @@ class Ledger:
     @property
     def has_ready(self) -> bool:
         """Whether something is due that may be reserved, as far as the last call of `reserve` saw."""
-        first = self._queue.first
-        return first is not None and self._has_room(first)
+        return self._queue.first(self._has_room) is not None
+
+    @property
+    def retries_next(self) -> bool:
+        """Whether the next one to hand out, or else to reserve, was attempted before."""
+        first = next(self.reserved(), None) or self._queue.first(self._has_room)
+        return first is not None and first.attempt > (first.state is State.RESERVED)
 
     # what comes of it
 
@@ -243,8 +246,7 @@ class Ledger:
         offset = settled.take_from(self.offset)
         state = self._progress(offset, settled)
         state.touched.pop(without.offset, None)
-        state = replace(state, remarks=self._remarks_with(without))
-        return offset, encode(state, self._unix(now))
+        return offset, encode(replace(state, remarks=self._remarks_with(without)), self._unix(now))
 
     def _remarks_with(self, slot: Slot) -> Remarks:
         if slot.lapsed:

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Callable
 
 from eventproof.adapters.kafka.slot import Slot, State
 
 
 class Queue:
-    """Due ones come in the order of their offsets. Of those put in, only the QUEUED ones count by then."""
+    """Of those put in, only the QUEUED ones count by then.
+
+    Those that were never attempted come in the order of their offsets, those that are retried too, and the
+    two kinds take turns: neither holds the other back (RED-006). One that was never attempted begins: a
+    member that leaves after its first event and joins again would get the failing one each time.
+    """
 
     def __init__(self) -> None:
-        self._ready: list[Slot] = []
+        self._fresh: list[Slot] = []
+        self._retried: list[Slot] = []
         self._waiting: list[tuple[float, Slot]] = []
+        self._turns = (self._fresh, self._retried)
 
     def put(self, slot: Slot, now: float) -> None:
         """Nothing happens to one that somebody has."""
@@ -21,27 +29,35 @@ class Queue:
         if slot.due > now:
             heapq.heappush(self._waiting, (slot.due, slot))
         else:
-            heapq.heappush(self._ready, slot)
+            self._add(slot)
 
     def wake(self, now: float) -> None:
         """What waited for its time until now is due."""
         while self._waiting and self._waiting[0][0] <= now:
             due, slot = heapq.heappop(self._waiting)
             if slot.state is State.QUEUED and slot.due == due:
-                heapq.heappush(self._ready, slot)
+                self._add(slot)
 
     @property
     def next_due(self) -> float | None:
         """When the next of those that wait is due."""
         return self._waiting[0][0] if self._waiting else None
 
-    @property
-    def first(self) -> Slot | None:
-        """The first one that was due at the last `wake`."""
-        while self._ready and self._ready[0].state is not State.QUEUED:
-            heapq.heappop(self._ready)
-        return self._ready[0] if self._ready else None
+    def first(self, fits: Callable[[Slot], bool]) -> Slot | None:
+        """The next one of those that were due at the last `wake`, if it fits; it is the first of its kind."""
+        for ready in self._turns:
+            while ready and ready[0].state is not State.QUEUED:
+                heapq.heappop(ready)
+            if ready and fits(ready[0]):
+                return ready[0]
+        return None
 
-    def pop(self) -> Slot:
-        """Take out the first one."""
-        return heapq.heappop(self._ready)
+    def take(self, slot: Slot) -> None:
+        """Take out what `first` gave; it is the other kind's turn."""
+        first, second = self._turns
+        taken, other = (first, second) if first and first[0] is slot else (second, first)
+        heapq.heappop(taken)
+        self._turns = (other, taken)
+
+    def _add(self, slot: Slot) -> None:
+        heapq.heappush(self._retried if slot.attempt else self._fresh, slot)

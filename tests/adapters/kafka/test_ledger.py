@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from eventproof.adapters.kafka.ledger import Ledger
-from eventproof.adapters.kafka.progress import LIMIT, Progress, decode, encode
+from eventproof.adapters.kafka.progress import LIMIT, Progress, Touched, decode, encode
 from eventproof.adapters.kafka.slot import State
 from eventproof.adapters.kafka.terms import Terms
 
@@ -280,3 +280,27 @@ def test_a_snapshot_can_leave_one_out():
     assert offset == 2
     assert set(decode(offset, text).touched) == {2}
     assert decode(*ledger.snapshot(0.0)).settled == ((1, 2),)
+
+
+def test_what_was_never_attempted_and_what_is_retried_take_turns():
+    ledger = ledger_at(Progress(0, POLICY))
+    for offset in range(6):
+        ledger.admit(offset, f"key-{offset}", offset, 10, 0.0)
+    for slot in handed_out(ledger, 3):
+        ledger.retry(slot, 0.0, 0.0)
+    assert ledger.retries_next
+    assert [slot.offset for slot in handed_out(ledger, 6)] == [0, 3, 1, 4, 2, 5]
+
+
+def test_an_owner_begins_with_what_was_never_attempted():
+    touched = {offset: Touched(2, 0) for offset in range(2)}
+    ledger = ledger_at(Progress(0, POLICY, (), touched))
+    for offset in range(4):
+        ledger.admit(offset, f"key-{offset}", offset, 10, 0.0)
+    assert [slot.offset for slot in handed_out(ledger, 4)] == [2, 0, 3, 1]
+
+
+def handed_out(ledger, number):
+    ledger.reserve(number, 0.0)
+    ledger.confirmed = ledger.version
+    return [ledger.next_confirmed(0.0) for _ in range(number)]
