@@ -24,7 +24,9 @@ from eventproof.conformance.scenario import (
     Scenario,
 )
 
-BEFALLS: tuple[Literal["kill", "freeze", "restart"], ...] = ("kill", "kill", "freeze", "restart")
+BEFALLS: tuple[Literal["kill", "freeze", "restart"], ...] = (
+    "kill", "kill", "freeze", "kill", "kill", "restart",
+)  # fmt: skip
 MOMENTS: tuple[Moment, ...] = (
     "publish.invoke", "publish.invoke", "publish.invoke", "publish.invoke",
     "ack.invoke", "ack.invoke", "ack.ok", "nack.ok",

@@ -29,16 +29,16 @@ def corpus(led: int = 2) -> list[Scenario]:
 
 
 def test_the_kinds_of_faults_of_the_broker_take_turns() -> None:
-    leads = [one for one in generate(64, 3, led=8) if one.broker_faults]
+    leads = [one for one in generate(96, 3, led=8) if one.broker_faults]
     kinds = [(fault.do, fault.ticks) for one in leads for fault in one.broker_faults]
-    assert [do for do, _ in kinds] == ["kill", "kill", "freeze", "restart"] * 2
+    assert [do for do, _ in kinds] == ["kill", "kill", "freeze", "kill", "kill", "restart"] * 2
     assert all((ticks is None) == (do == "restart") for do, ticks in kinds)
 
 
 def test_the_turns_go_on_where_a_run_draws_its_scenarios_in_parts() -> None:
     parts = [*generate(20, 3, led=4), *generate(20, 4, led=4, before=20)]
     assert [one.broker_faults[0].do for one in parts if one.broker_faults] == [
-        "kill", "kill", "freeze", "restart", "kill", "kill", "freeze", "restart", "kill", "kill"
+        "kill", "kill", "freeze", "kill", "kill", "restart", "kill", "kill", "freeze", "kill"
     ]  # fmt: skip
 
 
